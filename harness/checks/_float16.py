@@ -1,0 +1,44 @@
+"""Whether a run computed in float16, whether it left its range, and what to do about it."""
+
+from harness.record import Record
+
+FLOAT16_MAX = 65504.0
+"""Largest finite float16 (IEEE 754-2008 binary16): (2 - 2**-10) * 2**15."""
+
+
+def float16_uses(record: Record) -> list[str]:
+    """Return where float16 was seen to compute: autocast, activations, logits."""
+    precision = record.precision
+    return [
+        place
+        for place, used in (
+            ("autocast", precision.autocast == "float16"),
+            ("activations", "float16" in precision.activations),
+            ("logits", precision.logits == "float16"),
+        )
+        if used
+    ]
+
+
+def first_layer_beyond_float16(record: Record) -> tuple[str, float] | None:
+    """Return the first decoder layer whose residual stream reaches 65504, and its maximum."""
+    for layer, figure in record.precision.max_abs_activation.items():
+        if figure is not None and not abs(figure) < FLOAT16_MAX:
+            return layer, figure
+    return None
+
+
+def float16_advice() -> tuple[str, ...]:
+    """Return what keeps a run away from float16, naming the cards known to have bfloat16."""
+    cards = bf16_cards()
+    return (
+        "train in bfloat16 on a card that has it" + (f": {', '.join(cards)}" if cards else ""),
+        "or train in float32 on this card (dtype float32)",
+    )
+
+
+def bf16_cards() -> tuple[str, ...]:
+    """Return the names of the GPU profiles that have bfloat16, as the user may select them."""
+    from harness.hardware import load_profiles
+
+    return tuple(p.name for p in load_profiles() if p.bf16 and p.compute_capability is not None)

@@ -1,0 +1,174 @@
+"""From a payload's events and the end of its process to a record."""
+
+import json
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from sacrebleu.metrics import CHRF
+
+from harness import __version__
+from harness.experiment import Experiment
+from harness.hardware import Machine, to_record
+from harness.record import (
+    Adapter,
+    Evaluation,
+    ExecutedPath,
+    Failure,
+    Phase,
+    Precision,
+    Record,
+    Scaler,
+    Step,
+    Translation,
+    TranslationScores,
+)
+
+Status = Literal["COMPLETED", "CRASHED", "OOM", "TIMEOUT", "INFRA"]
+
+# What allocators say: torch on a GPU and on a CPU, Python, glibc.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "MemoryError", "Cannot allocate memory")
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the payload process ended, seen from outside."""
+
+    exit_code: int | None
+    duration_s: float
+    started_at: str
+    output_tail: str
+    limit: Literal["time", "memory"] | None = None
+    """The limit for which the harness killed it."""
+    limit_text: str = ""
+    oom_killer: bool = False
+    """Whether the kernel's out-of-memory killer struck while the process ran."""
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """Return every whole event; a last line cut short by a kill is dropped."""
+    if not path.exists():
+        return []
+    events = []
+    with path.open(encoding="utf-8") as handle:
+        for line in handle:
+            try:
+                events.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return events
+
+
+def build_record(
+    experiment: Experiment,
+    machine: Machine,
+    repeat: int,
+    events: list[dict[str, Any]],
+    ending: Ending,
+) -> Record:
+    """Assemble the record of one run, finished or not."""
+    failure = _failure(events, ending)
+    evidence = next(_of("evidence", events), {})
+    translations = [
+        Translation(**row) for event in _of("translations", events) for row in event["rows"]
+    ]
+    hardware = to_record(
+        experiment.target, machine, experiment.threads, experiment.parallel_cells
+    )
+    return Record(
+        cell_id=experiment.cell.id,
+        key=experiment.key,
+        repeat=repeat,
+        status=_status(failure, ending),
+        failure=failure,
+        started_at=ending.started_at,
+        duration_s=ending.duration_s,
+        harness_version=__version__,
+        fault=experiment.fault_file.stem if experiment.fault_file else None,
+        dtype_request=experiment.cell.dtype,
+        recipe=experiment.cell.recipe.model_dump(mode="json"),
+        recipe_digest=experiment.cell.recipe.digest,
+        stack=experiment.stack.info(),
+        hardware=hardware,
+        phases=[Phase(**event) for event in _of("phase_end", events)],
+        steps=[Step(**event) for event in _of("step", events)],
+        evaluations=[Evaluation(**event) for event in _of("evaluation", events)],
+        executed=ExecutedPath(**evidence["executed"]) if evidence else None,
+        precision=Precision(**evidence["precision"]) if evidence else Precision(),
+        adapter=Adapter(**evidence["adapter"]) if evidence else None,
+        scaler=Scaler(**evidence["scaler"]) if evidence else None,
+        translations=translations,
+        scores=score(translations),
+        data={"model": experiment.model_dir.name, "data": experiment.data_file.name},
+    )
+
+
+def score(translations: list[Translation]) -> TranslationScores | None:
+    """Score translations with sacrebleu's chrF2; None when there are none."""
+    if not translations:
+        return None
+    metric = CHRF()
+    hypotheses = [t.hypothesis for t in translations]
+    references = [t.reference for t in translations]
+    exact = sum(h == r for h, r in zip(hypotheses, references, strict=True))
+    return TranslationScores(
+        exact_match=exact / len(translations),
+        chrf=metric.corpus_score(hypotheses, [references]).score,
+        signature=str(metric.get_signature()),
+    )
+
+
+def _of(kind: str, events: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
+    return iter(
+        [
+            {key: value for key, value in event.items() if key != "event"}
+            for event in events
+            if event["event"] == kind
+        ]
+    )
+
+
+def _status(failure: Failure | None, ending: Ending) -> Status:
+    if failure is None:
+        return "COMPLETED"
+    if ending.limit == "time":
+        return "TIMEOUT"
+    if ending.limit == "memory" or ending.oom_killer:
+        return "OOM"
+    if any(sign in failure.message or sign in failure.kind for sign in _OUT_OF_MEMORY):
+        return "OOM"
+    return "CRASHED"
+
+
+def _failure(events: list[dict[str, Any]], ending: Ending) -> Failure | None:
+    if ending.exit_code == 0 and any(_of("done", events)):
+        return None
+    phases = [event["name"] for event in _of("phase", events)]
+    phase = phases[-1] if phases else "start"
+    raised = next(_of("failure", events), None)
+    if ending.limit is not None:
+        return Failure(
+            phase=phase,
+            kind=f"{ending.limit} limit",
+            message=ending.limit_text,
+            output_tail=ending.output_tail,
+        )
+    if raised is not None:
+        return Failure(**raised, output_tail=ending.output_tail)
+    finished = any(_of("done", events))
+    return Failure(
+        phase="exit" if finished else phase,
+        kind=_exit_name(ending.exit_code),
+        message="the process died on its way out, after the fine-tune had finished"
+        if finished
+        else "the process ended without a word; its last output is below",
+        output_tail=ending.output_tail,
+    )
+
+
+def _exit_name(code: int | None) -> str:
+    if code is not None and code < 0:
+        return signal.Signals(-code).name
+    return f"exit code {code}"

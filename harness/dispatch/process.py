@@ -1,0 +1,164 @@
+"""One payload process: started, watched, and ended, whatever it does."""
+
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Event
+from typing import Any, Literal
+
+import psutil
+
+from harness.collect import Ending, build_record, read_events
+from harness.dispatch.surroundings import cell_environment
+from harness.experiment import Experiment
+from harness.hardware import Machine
+from harness.locations import PACKAGE
+from harness.record import Record
+
+OnEvent = Callable[[dict[str, Any]], None]
+
+_POLL_S = 0.1
+_MEMORY_POLL_S = 1.0
+_OUTPUT_TAIL = 6000
+
+
+class InterruptedRun(Exception):  # noqa: N818 - not an error: the user asked for it
+    """The run was cancelled from outside; it leaves no record."""
+
+
+def run_process(
+    experiment: Experiment,
+    machine: Machine,
+    repeat: int,
+    python: Path,
+    memory_limit: int,
+    on_event: OnEvent,
+    cancel: Event,
+) -> Record:
+    """Run one experiment once and return its record, finished or not.
+
+    Args:
+        experiment: Its inputs must be built.
+        machine: For the record.
+        repeat: Which repetition this is, from 0.
+        python: The stack's interpreter.
+        memory_limit: Bytes of resident memory at which the process tree is killed (status OOM).
+        on_event: Called with each event as it arrives.
+        cancel: When set, the process is killed.
+
+    Raises:
+        InterruptedRun: `cancel` was set.
+    """
+    with tempfile.TemporaryDirectory(prefix="cell-", ignore_cleanup_errors=True) as folder:
+        work_dir = Path(folder).resolve()
+        job_file, events_file = experiment.write_job(work_dir)
+        started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        oom_kills = _oom_kills()
+        start = time.monotonic()
+        with (work_dir / "output.txt").open("wb") as output:
+            process = subprocess.Popen(
+                [python, PACKAGE / "payload", job_file],
+                cwd=work_dir,
+                env=cell_environment(work_dir, experiment.threads),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        watch = _Watch(process, events_file, on_event)
+        try:
+            limit, limit_text = watch.wait(experiment.timeout_s, memory_limit, cancel)
+        finally:
+            _kill_group(process)
+        ending = Ending(
+            exit_code=process.returncode,
+            duration_s=time.monotonic() - start,
+            started_at=started_at,
+            output_tail=_tail(work_dir / "output.txt"),
+            limit=limit,
+            limit_text=limit_text,
+            oom_killer=process.returncode == -signal.SIGKILL and _oom_kills() > oom_kills,
+        )
+        return build_record(experiment, machine, repeat, read_events(events_file), ending)
+
+
+class _Watch:
+    """Follows a process's events, time and memory until it ends."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", events: Path, on_event: OnEvent) -> None:
+        self._process = process
+        self._events = events
+        self._on_event = on_event
+        self._seen = 0
+
+    def wait(
+        self, timeout_s: float, memory_limit: int, cancel: Event
+    ) -> tuple[Literal["time", "memory"] | None, str]:
+        deadline = time.monotonic() + timeout_s
+        next_look = 0.0
+        while self._process.poll() is None:
+            self._pass_on()
+            now = time.monotonic()
+            if now > deadline:
+                return "time", f"still running after {timeout_s:g} s"
+            if now > next_look:
+                used = _resident(self._process.pid)
+                if used > memory_limit:
+                    return "memory", (
+                        f"used {used / 2**30:.1f} GiB of resident memory, "
+                        f"more than the {memory_limit / 2**30:.1f} GiB allowed"
+                    )
+                next_look = now + _MEMORY_POLL_S
+            if cancel.wait(_POLL_S):
+                raise InterruptedRun
+        self._pass_on()
+        return None, ""
+
+    def _pass_on(self) -> None:
+        events = read_events(self._events)
+        for event in events[self._seen :]:
+            self._on_event(event)
+        self._seen = len(events)
+
+
+def _resident(pid: int) -> int:
+    try:
+        root = psutil.Process(pid)
+        return sum(_rss(process) for process in (root, *root.children(recursive=True)))
+    except psutil.NoSuchProcess:
+        return 0
+
+
+def _rss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    # The whole session: a payload's own children must not outlive it.
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def _oom_kills() -> int:
+    """Return how often the kernel's out-of-memory killer struck since boot (Linux), else 0."""
+    try:
+        lines = Path("/proc/vmstat").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
+
+
+def _tail(path: Path) -> str:
+    data = path.read_bytes()[-_OUTPUT_TAIL:]
+    return data.decode("utf-8", errors="replace")

@@ -1,0 +1,90 @@
+"""One class and one exit code per failure kind.
+
+A message says what happened, shows the offending value, and says what to change. Exit codes 0-5
+are pytest's own (1: a check failed); ours start at 10 so that CI can tell the two apart.
+"""
+
+from typing import ClassVar
+
+
+class HarnessError(Exception):
+    """Base of every failure the harness expects; `exit_code` is what the process returns."""
+
+    exit_code: ClassVar[int] = 10
+
+
+class ConfigError(HarnessError, ValueError):
+    """A TOML file of the harness (matrix, hardware, precision, stacks) cannot be used."""
+
+    exit_code = 11
+
+
+class SelectionError(HarnessError, LookupError):
+    """No cell matches what was asked for."""
+
+    exit_code = 12
+
+
+class UnknownStackError(HarnessError, LookupError):
+    """A stack or release that the harness has no lock file for."""
+
+    exit_code = 13
+
+
+class InputError(HarnessError, FileNotFoundError):
+    """A path the user gave (model, data, report folder, fault) is missing or unusable."""
+
+    exit_code = 14
+
+
+class StackBuildError(HarnessError, RuntimeError):
+    """uv could not build or verify a stack's environment."""
+
+    exit_code = 15
+
+
+class CorruptRecordError(HarnessError, ValueError):
+    """A record file is truncated, is not a record, or has a schema this version cannot read."""
+
+    exit_code = 16
+
+
+class HardwareError(HarnessError, LookupError):
+    """A hardware profile is unknown, or not present in this machine."""
+
+    exit_code = 17
+
+
+class StorageError(HarnessError, OSError):
+    """A result cannot be written: disk full, folder not writable."""
+
+    exit_code = 18
+
+
+class IncompleteError(HarnessError, RuntimeError):
+    """The gate has no answer for at least one cell (timeout, infrastructure): neither red nor green."""
+
+    exit_code = 19
+
+
+EXIT_CODES: dict[int, str] = {
+    0: "every verdict is PASS or a typed non-answer of a single check (UNCALIBRATED, SKIPPED)",
+    1: "at least one FAIL, CRASHED or OOM",
+    2: "interrupted (Ctrl-C); finished cells are kept",
+    4: "pytest was called with arguments it does not know",
+    5: "no cell was selected",
+    **{
+        cls.exit_code: (cls.__doc__ or "").split("\n")[0].rstrip(".")
+        for cls in (
+            ConfigError,
+            SelectionError,
+            UnknownStackError,
+            InputError,
+            StackBuildError,
+            CorruptRecordError,
+            HardwareError,
+            StorageError,
+            IncompleteError,
+        )
+    },
+}

@@ -1,0 +1,166 @@
+"""An experiment: a cell with everything resolved for this machine, and the key that names it."""
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from harness import corpus, environments, tiny_gemma3
+from harness.errors import InputError
+from harness.hardware import Machine, Target, resolve
+from harness.locations import PACKAGE, cache_dir
+from harness.matrix import Cell, Matrix
+from harness.precision import Request, request
+from harness.recipe import Recipe, digest, file_digest
+from harness.stacks import Stack, load_stack
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One cell, ready to run here.
+
+    Attributes:
+        key: Digest of all that determines the result: cell, stack, device, inputs, payload. Records
+            with equal keys are repeats of one experiment.
+        timeout_s: Wall seconds one run may take.
+        threads: CPU threads of the payload.
+    """
+
+    cell: Cell
+    stack: Stack
+    target: Target
+    request: Request
+    model_dir: Path
+    data_file: Path
+    fault_file: Path | None
+    timeout_s: float
+    threads: int
+    parallel_cells: int
+    key: str
+
+    def write_job(self, work_dir: Path) -> tuple[Path, Path]:
+        """Write job.json and its data into `work_dir`; return it and the path of the events file."""
+        split = corpus.split_pairs(corpus.read_pairs(self.data_file), self.cell.recipe)
+        train_file, eval_file = split.write(work_dir)
+        events_file = work_dir / "events.jsonl"
+        job = {
+            "cell_id": self.cell.id,
+            "family": self.stack.family,
+            "recipe": self.cell.recipe.model_dump(mode="json"),
+            "request": self.request.model_dump(),
+            "hardware": {
+                "slug": self.target.slug,
+                "kind": self.target.kind,
+                "bf16": self.target.bf16,
+            },
+            "model_dir": str(self.model_dir),
+            "train_file": str(train_file),
+            "eval_file": str(eval_file),
+            "work_dir": str(work_dir),
+            "events_file": str(events_file),
+            "fault_file": str(self.fault_file) if self.fault_file else None,
+        }
+        job_file = work_dir / "job.json"
+        job_file.write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
+        return job_file, events_file
+
+
+def prepare(
+    cell: Cell,
+    matrix: Matrix,
+    machine: Machine,
+    *,
+    parallel_cells: int = 1,
+    fault: Path | None = None,
+    timeout_s: float | None = None,
+) -> Experiment:
+    """Resolve a cell for this machine: stack, hardware, model and data, none of them built or read.
+
+    Raises:
+        UnknownStackError, HardwareError, SelectionError, InputError: Names what does not exist here.
+    """
+    target = resolve(cell.hardware, machine)
+    on_gpu = target.kind == "native" and target.slug != "cpu"
+    stack = load_stack(cell.stack, "gpu" if on_gpu else "cpu")
+    asked = request(cell.dtype)
+    if fault is not None and not fault.is_file():
+        raise InputError(f"no fault plugin at {fault}.")
+    data_file = corpus.data_file(cell.recipe)
+    model_dir, model_digest = _model(cell.recipe)
+    determines = {
+        "cell": [cell.id, cell.recipe.digest],
+        "stack": stack.digest,
+        "device": [target.device, target.kind, target.bf16],
+        "request": asked.model_dump(),
+        "model": model_digest,
+        "data": file_digest(data_file),
+        "payload": _payload_digest(),
+        "threads": matrix.threads,
+        "fault": file_digest(fault) if fault else None,
+    }
+    return Experiment(
+        cell=cell,
+        stack=stack,
+        target=target,
+        request=asked,
+        model_dir=model_dir,
+        data_file=data_file,
+        fault_file=fault.resolve() if fault else None,
+        timeout_s=timeout_s or matrix.timeout_s,
+        threads=matrix.threads,
+        parallel_cells=parallel_cells,
+        key=digest(determines),
+    )
+
+
+def build_inputs(experiment: Experiment, say: environments.Say) -> Path:
+    """Build what the experiment needs and lacks (stack, model fixture); return the interpreter.
+
+    Raises:
+        StackBuildError: uv could not build the stack.
+    """
+    if experiment.cell.recipe.model.startswith("fixture:"):
+        tiny_gemma3.build(_variant(experiment.cell.recipe), experiment.model_dir)
+    return environments.ensure(experiment.stack, say)
+
+
+def _variant(recipe: Recipe) -> str:
+    return recipe.model.removeprefix("fixture:")
+
+
+@cache
+def _model(recipe: Recipe) -> tuple[Path, str]:
+    if recipe.model.startswith("fixture:"):
+        identity = tiny_gemma3.identity(_variant(recipe))
+        # The name matters: old releases decide on float16 by the architecture in the path.
+        return cache_dir() / "models" / identity / f"gemma-3-tiny-{_variant(recipe)}", identity
+    path = Path(recipe.model).expanduser().resolve()
+    if not (path / "config.json").is_file():
+        raise InputError(
+            f"no model at {path} (from {recipe.model!r}): the folder needs a config.json. Download the "
+            "checkpoint yourself under its terms and give its folder, or leave --model out."
+        )
+    # Hashing gigabytes of weights at every start would cost more than it tells.
+    files = [(p.name, p.stat().st_size, p.stat().st_mtime_ns) for p in sorted(path.iterdir())]
+    return path, digest([str(path), files])
+
+
+@cache
+def _payload_digest() -> str:
+    sources = sorted((PACKAGE / "payload").rglob("*.py"))
+    return digest([[p.name, p.read_text(encoding="utf-8")] for p in sources])
+
+
+def describe(experiment: Experiment) -> dict[str, Any]:
+    """Return the experiment's choices as plain data, for `harness cells --json`."""
+    return {
+        "id": experiment.cell.id,
+        "key": experiment.key,
+        "stack": experiment.stack.name,
+        "where": experiment.stack.where,
+        "hardware": asdict(experiment.cell)["hardware"],
+        "dtype": experiment.cell.dtype,
+        "recipe": experiment.cell.recipe.name,
+        "stack_built": environments.is_built(experiment.stack),
+    }

@@ -1,0 +1,89 @@
+"""Records in, verdicts out: what the reports render and the exit code stands on."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+from harness import baselines
+from harness.checks import Context, judge_all
+from harness.errors import IncompleteError
+from harness.locations import FIXTURES
+from harness.record import Record
+from harness.verdict import Outcome, Verdict, cell_outcome
+
+BASELINES = FIXTURES / "baselines"
+
+
+class CellResult(BaseModel):
+    """One judged cell: its record, the records of its repeats, and every check's verdict."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+    record: Record
+    repeats: list[Record] = []
+    verdicts: list[Verdict]
+    reused: bool = False
+    """The record was measured by an earlier run and not run again."""
+
+    @property
+    def outcome(self) -> Outcome:
+        """The one outcome that stands for the cell."""
+        return cell_outcome(self.verdicts)
+
+
+class GateResult(BaseModel):
+    """One run of the gate over a matrix."""
+
+    model_config = ConfigDict(ser_json_inf_nan="constants")
+
+    command: str
+    started_at: str
+    duration_s: float
+    harness_version: str
+    cells: list[CellResult]
+
+    @property
+    def outcome(self) -> Outcome:
+        """The worst outcome of all cells: PASS only when every cell passes."""
+        return cell_outcome(
+            Verdict(check="cell", cell_id=c.record.cell_id, outcome=c.outcome, message="")
+            for c in self.cells
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """0 sound, 1 red, 19 when some cell has no answer; see `harness.errors.EXIT_CODES`."""
+        if self.outcome.is_red:
+            return 1
+        return IncompleteError.exit_code if self.outcome.is_unanswered_run else 0
+
+    def counts(self) -> dict[Outcome, int]:
+        """Return how many cells have each outcome."""
+        return dict(Counter(cell.outcome for cell in self.cells))
+
+
+def judge_cell(records: list[Record], *, reused: bool) -> CellResult:
+    """Judge one cell by its first record, the others being its repeats."""
+    record, *repeats = sorted(records, key=lambda r: r.repeat)
+    context = Context(
+        repeats=tuple(repeats), baseline=baselines.load(record.cell_id, BASELINES)
+    )
+    return CellResult(
+        record=record, repeats=repeats, verdicts=judge_all(record, context), reused=reused
+    )
+
+
+def judge_cells(runs: Iterable[tuple[Record, bool]]) -> list[CellResult]:
+    """Group records by cell, in order of appearance, and judge each.
+
+    Args:
+        runs: Records, and whether each was measured by an earlier run.
+    """
+    by_cell: dict[str, list[tuple[Record, bool]]] = {}
+    for record, reused in runs:
+        by_cell.setdefault(record.cell_id, []).append((record, reused))
+    return [
+        judge_cell([record for record, _ in group], reused=all(reused for _, reused in group))
+        for group in by_cell.values()
+    ]

@@ -1,0 +1,28 @@
+"""Where things are: fixtures that ship with the harness, the cache, the results."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+PACKAGE = Path(__file__).resolve().parent
+
+
+def _fixtures() -> Path:
+    checkout = PACKAGE.parent / "fixtures"
+    # In a wheel the fixtures travel inside the package.
+    return checkout if checkout.is_dir() else PACKAGE / "_fixtures"
+
+
+FIXTURES = _fixtures()
+
+
+def cache_dir() -> Path:
+    """Return the folder of built stacks and fixtures; HARNESS_CACHE overrides the user's cache."""
+    override = os.environ.get("HARNESS_CACHE")
+    return Path(override) if override else Path(platformdirs.user_cache_dir("gemma-lora-gate"))
+
+
+def reports_dir() -> Path:
+    """Return the folder of records and reports; HARNESS_REPORTS overrides `./reports`."""
+    return Path(os.environ.get("HARNESS_REPORTS", "reports")).resolve()

@@ -1,0 +1,194 @@
+"""Cells: what one run is, how matrix.toml expands into them, and how a user selects some."""
+
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import ConfigError, SelectionError
+from harness.locations import FIXTURES
+from harness.recipe import Recipe, parse_recipe
+from harness.stacks import parse_name
+
+DEFAULT_MATRIX = FIXTURES / "matrix.toml"
+ANY_GPU = "gpu"
+"""Stands in matrix.toml for each CUDA GPU of the machine; without one its cells do not exist."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Stack x hardware x dtype request x recipe: one fine-tune."""
+
+    stack: str
+    hardware: str
+    dtype: str
+    recipe: Recipe
+
+    @property
+    def id(self) -> str:
+        """Readable, stable, and what selects the cell: `unsloth-2026.10.9/cpu/float32/mild`."""
+        return f"{self.stack}/{self.hardware}/{self.dtype}/{self.recipe.name}"
+
+    @property
+    def slug(self) -> str:
+        """The id as a file name."""
+        return self.id.replace("/", "__")
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    stacks: list[str] = Field(min_length=1)
+    hardware: list[str] = Field(min_length=1)
+    dtypes: list[str] = Field(min_length=1)
+    recipes: list[str] = Field(min_length=1)
+
+
+class _Defaults(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    timeout_s: float = Field(900, gt=0)
+    threads: int = Field(1, ge=1)
+
+
+class _Repeat(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    cells: list[str] = []
+    times: int = Field(2, ge=1)
+
+
+class _MatrixFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    version: int = Field(alias="schema")
+    defaults: _Defaults = _Defaults()
+    recipes: dict[str, dict[str, Any]]
+    scales: dict[str, dict[str, Any]] = {}
+    cells: list[_Block] = Field(min_length=1)
+    repeat: _Repeat = _Repeat()
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line puts in place of the matrix's own model, data and scale."""
+
+    model: str | None = None
+    data: str | None = None
+    scale: str | None = None
+
+
+class Matrix:
+    """A validated matrix file, expanded for this machine.
+
+    Attributes:
+        cells: In file order, without duplicates.
+        recipes: By name, with scale and overrides applied.
+        timeout_s: Wall seconds one cell may take.
+        threads: CPU threads of one cell.
+    """
+
+    def __init__(self, file: _MatrixFile, path: Path, gpus: Sequence[str], over: Overrides) -> None:
+        self.timeout_s = file.defaults.timeout_s
+        self.threads = file.defaults.threads
+        self._path = path
+        self._repeat = file.repeat
+        self.recipes = {
+            name: _recipe(name, fields, file.scales, over, path)
+            for name, fields in file.recipes.items()
+        }
+        unique = {cell.id: cell for block in file.cells for cell in self._expand(block, gpus)}
+        self.cells = list(unique.values())
+
+    def repeats(self, cell: Cell) -> int:
+        """Return how often the cell runs: once, or more for the determinism check."""
+        return self._repeat.times if cell.id in self._repeat.cells else 1
+
+    def cell(self, cell_id: str) -> Cell:
+        """Build any cell by its id, in the default selection or not.
+
+        Raises:
+            SelectionError: Not four parts, or an unknown recipe.
+            UnknownStackError: No such stack.
+        """
+        parts = cell_id.split("/")
+        if len(parts) != 4:
+            raise SelectionError(
+                f"{cell_id!r} is not a cell id: expected STACK/HARDWARE/DTYPE/RECIPE, for example "
+                f"{self.cells[0].id}. `harness cells` lists them."
+            )
+        stack, hardware, dtype, recipe = parts
+        parse_name(stack)
+        if recipe not in self.recipes:
+            raise SelectionError(
+                f"{cell_id!r}: unknown recipe {recipe!r}; {self._path.name} has "
+                f"{', '.join(self.recipes)}."
+            )
+        return Cell(stack, hardware, dtype, self.recipes[recipe])
+
+    def _expand(self, block: _Block, gpus: Sequence[str]) -> Iterable[Cell]:
+        unknown = [name for name in block.recipes if name not in self.recipes]
+        if unknown:
+            raise ConfigError(
+                f"{self._path}: a cells block asks for recipe {unknown[0]!r}; "
+                f"[recipes] has {', '.join(self.recipes)}."
+            )
+        hardware = [
+            slug for entry in block.hardware for slug in (gpus if entry == ANY_GPU else [entry])
+        ]
+        for stack in block.stacks:
+            parse_name(stack)
+            for slug in hardware:
+                for dtype in block.dtypes:
+                    for recipe in block.recipes:
+                        yield Cell(stack, slug, dtype, self.recipes[recipe])
+
+
+def load_matrix(
+    path: Path = DEFAULT_MATRIX, gpus: Sequence[str] = (), overrides: Overrides = Overrides()
+) -> Matrix:
+    """Read and expand a matrix file.
+
+    Args:
+        path: The TOML file.
+        gpus: Hardware slugs of the CUDA GPUs in this machine.
+        overrides: Model, data and scale from the command line.
+
+    Raises:
+        ConfigError: Not TOML, an unknown key, a value out of range; the message names it.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        file = _MatrixFile.model_validate(data)
+    except OSError as error:
+        raise ConfigError(f"cannot read the matrix {path}: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{path}: {where} = {first.get('input')!r}: {first['msg']}.") from error
+    if file.version != 1:
+        raise ConfigError(f"{path}: schema = {file.version}; this harness reads schema 1.")
+    return Matrix(file, path, gpus, overrides)
+
+
+def _recipe(
+    name: str,
+    fields: dict[str, Any],
+    scales: dict[str, dict[str, Any]],
+    over: Overrides,
+    path: Path,
+) -> Recipe:
+    recipe = parse_recipe({**fields, "name": name})
+    if over.scale is not None:
+        if over.scale not in scales:
+            raise SelectionError(
+                f"unknown scale {over.scale!r}; {path.name} has {', '.join(scales) or 'none'}."
+            )
+        recipe = recipe.scaled(scales[over.scale])
+    given = {"model": over.model, "data": over.data}
+    return recipe.scaled({key: value for key, value in given.items() if value is not None})

@@ -1,0 +1,85 @@
+"""What the two families of stacks have in common: the interface and the training arguments."""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from .job import Job
+
+INSTRUCTION_PART = "<start_of_turn>user\n"
+RESPONSE_PART = "<start_of_turn>model\n"
+
+
+@dataclass
+class Loaded:
+    """A model with its LoRA adapter attached, and its tokenizer."""
+
+    model: Any
+    tokenizer: Any
+
+
+class Backend(Protocol):
+    """A way to fine-tune: Unsloth's, or plain transformers + peft."""
+
+    def load(self, job: Job) -> Loaded:
+        """Load the checkpoint and attach the adapter."""
+
+    def trainer(
+        self, job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: list[Any]
+    ) -> Any:
+        """Build the trainer over rendered `train` and `eval` texts."""
+
+    def prepare_generation(self, loaded: Loaded) -> None:
+        """Switch the model to inference."""
+
+
+def import_backend(family: str) -> Backend:
+    """Import the family's libraries, in the order they must be imported."""
+    module: Backend = importlib.import_module(f"{__package__}.{family}_backend")
+    return module
+
+
+def training_arguments(job: Job) -> dict[str, Any]:
+    """Return the training arguments of the recipe under their current names.
+
+    Everything whose default a release could move is set; bf16 and fp16 only where the dtype request
+    sets them, because what the library makes of the default is what the precision check looks at.
+    """
+    recipe = job.recipe
+    arguments = {
+        "output_dir": f"{job.work_dir}/outputs",
+        "per_device_train_batch_size": recipe["batch_size"],
+        "per_device_eval_batch_size": recipe["eval_batch_size"],
+        "gradient_accumulation_steps": recipe["gradient_accumulation"],
+        "num_train_epochs": recipe["epochs"],
+        "learning_rate": recipe["learning_rate"],
+        "warmup_steps": recipe["warmup_steps"],
+        "lr_scheduler_type": recipe["lr_scheduler"],
+        "weight_decay": recipe["weight_decay"],
+        "optim": recipe["optimizer"],
+        "max_grad_norm": recipe["max_grad_norm"],
+        "gradient_checkpointing": recipe["gradient_checkpointing"],
+        "seed": recipe["seed"],
+        "data_seed": recipe["seed"],
+        "eval_strategy": "epoch",
+        "eval_on_start": True,
+        "logging_steps": 1,
+        "logging_first_step": True,
+        "save_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": False,
+    }
+    arguments.update(
+        {name: job.request[name] for name in ("bf16", "fp16") if job.request[name] is not None}
+    )
+    return arguments
+
+
+def requested_dtype(job: Job) -> Any:
+    """Return the torch dtype of the request, None for `auto`."""
+    import torch
+
+    load = job.request["load"]
+    return None if load == "auto" else getattr(torch, load)

@@ -1,0 +1,84 @@
+"""Autocast of `cuda` computed on the CPU.
+
+torch keeps one autocast state per device type, also for device types that the build lacks. Turning
+on cuda's turns on the CPU's as well; everything else (`torch.autocast("cuda")`, GradScaler,
+custom_fwd, the questions that a library asks) is torch's own code over that state.
+
+The two device types differ in the operators that they run in float32: what cuda widens and the CPU
+does not is widened here, in the dispatcher, as cuda does it.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+# torch 2.13, ATen/autocast_mode.h: AT_FORALL_FP32 without image operators.
+WIDENED = """
+acos asin cosh erfinv exp expm1 log log10 log2 log1p reciprocal rsqrt sinh tan pow.Tensor_Scalar
+pow.Tensor_Tensor pow.Scalar softplus layer_norm native_layer_norm rms_norm group_norm
+cosine_similarity kl_div l1_loss logsumexp norm.Scalar norm.ScalarOpt_dim
+""".split()
+# The same file, AT_FORALL_FP32_SET_OPT_DTYPE: a dtype that the caller names stays.
+WIDENED_UNLESS_NAMED = """
+softmax.int log_softmax.int cumprod cumsum linalg_vector_norm sum sum.dim_IntList
+""".split()
+
+_LIBRARY: list[Any] = []
+"""Keeps the registrations alive: torch takes them back when the library object dies."""
+
+
+def follow_cuda() -> None:
+    """Let the CPU's autocast follow cuda's."""
+    torch.set_autocast_enabled = _both(torch.set_autocast_enabled)
+    torch.set_autocast_dtype = _both(torch.set_autocast_dtype)
+    torch.set_autocast_gpu_dtype = lambda dtype: torch.set_autocast_dtype("cuda", dtype)
+    _widen()
+
+
+def _both(function: Callable[..., Any]) -> Callable[..., Any]:
+    def setter(*arguments: Any) -> None:
+        # One argument is the form of before 2.4, which means cuda.
+        device, value = arguments if len(arguments) == 2 else ("cuda", *arguments)
+        function(device, value)
+        if str(device).split(":")[0] == "cuda":
+            function("cpu", value)
+
+    return setter
+
+
+def _widen() -> None:
+    library = torch.library.Library("aten", "IMPL")
+    for name in WIDENED + WIDENED_UNLESS_NAMED:
+        if not _exists(name) or _has_autocast(name):
+            continue
+        library.impl(name, _widened(name, name in WIDENED_UNLESS_NAMED), "AutocastCPU")
+    _LIBRARY.append(library)
+
+
+def _widened(name: str, unless_named: bool) -> Callable[..., Any]:
+    packet, _, overload = name.partition(".")
+    operator = getattr(getattr(torch.ops.aten, packet), overload or "default")
+    autocast = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
+
+    def kernel(*args: Any, **kwargs: Any) -> Any:
+        named = any(isinstance(value, torch.dtype) for value in (*args, *kwargs.values()))
+        with torch._C._ExcludeDispatchKeyGuard(autocast):
+            if not (unless_named and named):
+                args = tuple(_float32(value) for value in args)
+            return operator(*args, **kwargs)
+
+    return kernel
+
+
+def _float32(value: Any) -> Any:
+    half = isinstance(value, torch.Tensor) and value.dtype in (torch.float16, torch.bfloat16)
+    return value.float() if half else value
+
+
+def _exists(name: str) -> bool:
+    return bool(torch._C._dispatch_has_kernel(f"aten::{name}"))
+
+
+def _has_autocast(name: str) -> bool:
+    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{name}", "AutocastCPU"))

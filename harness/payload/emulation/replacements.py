@@ -1,0 +1,93 @@
+"""Parts of the libraries under test that cannot run on a CPU, and what stands in for each.
+
+A stand-in is a last resort: it computes what the part computes, by other means. Each one names
+itself in the record (`hardware.replaced`), so that nobody takes it for the release's own code.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+_STAND_INS: dict[str, tuple[str, Callable[[], bool]]] = {}
+
+
+def stand_in_for(part: str, reason: str) -> Callable[[Callable[[], bool]], Callable[[], bool]]:
+    """Register a function that puts a stand-in in place and says whether the stack has the part."""
+
+    def register(apply: Callable[[], bool]) -> Callable[[], bool]:
+        _STAND_INS[part] = (reason, apply)
+        return apply
+
+    return register
+
+
+def apply_all() -> list[str]:
+    """Put every stand-in in place; return `part: reason` for those whose part is in this stack."""
+    return [f"{part}: {reason}" for part, (reason, apply) in _STAND_INS.items() if apply()]
+
+
+@stand_in_for(
+    "cut_cross_entropy.linear_cross_entropy",
+    "its Triton kernel does not run in Triton's interpreter; the package's own torch implementation "
+    "computes the same loss, in float32",
+)
+def _cut_cross_entropy() -> bool:
+    if not _installed("cut_cross_entropy"):
+        return False
+    import cut_cross_entropy
+
+    original = cut_cross_entropy.linear_cross_entropy
+
+    def linear_cross_entropy(e: Any, c: Any, targets: Any, *args: Any, **options: Any) -> Any:
+        # The kernel keeps logits in float32 whatever the dtype of its factors.
+        with torch.autocast("cpu", enabled=False):
+            options["impl"] = "torch_compile"
+            return original(e.float(), c.float(), targets, *args, **options)
+
+    cut_cross_entropy.linear_cross_entropy = linear_cross_entropy
+    return True
+
+
+@stand_in_for(
+    "bitsandbytes' CUDA library",
+    "4-bit weights are packed and unpacked by its CPU kernels; a CUDA kernel called by name raises",
+)
+def _bitsandbytes() -> bool:
+    if not _installed("bitsandbytes"):
+        return False
+    import bitsandbytes.functional
+
+    bitsandbytes.functional.lib = _Library(bitsandbytes.functional.lib)
+    return True
+
+
+class _Library:
+    """bitsandbytes' native library with the names of its CUDA kernels.
+
+    Unsloth binds the kernels when it is imported and gives up 4 bit where one is missing.
+    """
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._library, name, None)
+        return found if hasattr(found, "restype") else _Missing(name)
+
+
+class _Missing:
+    """A CUDA kernel: it can be bound, not called."""
+
+    restype = None
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, *args: Any) -> Any:
+        raise RuntimeError(f"{self._name} is a CUDA kernel; this run's card is emulated")
+
+
+def _installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None

@@ -1,0 +1,92 @@
+"""The fine-tune from import to greedy translations, with evidence taken on the way."""
+
+import gc
+from typing import Any
+
+from .backend import Backend, Loaded, import_backend
+from .events import EventLog
+from .job import Job, read_rows
+from .phases import Phases
+
+
+def run(job: Job, events: EventLog, phases: Phases) -> None:
+    """Run the job; every figure leaves through `events`."""
+    replaced: list[str] = []
+    with phases.phase("import"):
+        if job.hardware["kind"] == "emulated":
+            from . import emulation
+
+            replaced = emulation.install(emulation.Profile.of(job.hardware))
+        backend = import_backend(job.family)
+        from .evidence import Evidence
+        from .faults import FaultContext
+    # Unsloth collects garbage ten times a load; what was imported stays, so need not be walked.
+    gc.freeze()
+    evidence = Evidence(job, events)
+    fault = FaultContext.load(job)
+    with phases.phase("load"):
+        loaded = backend.load(job)
+        fault.model_ready(loaded.model)
+    with phases.phase("data"):
+        rows = {"train": read_rows(job.train_file), "eval": read_rows(job.eval_file)}
+        texts = {
+            split: [_render(row, loaded.tokenizer, job) for row in rows[split]] for split in rows
+        }
+        trainer = backend.trainer(job, loaded, texts, evidence.callbacks())
+        evidence.attach(trainer, loaded)
+        fault.trainer_ready(trainer)
+    with phases.phase("train"):
+        trainer.train()
+    evidence.finish(trainer)
+    if job.recipe["generate_rows"]:
+        with phases.phase("generate"):
+            _translate(job, backend, loaded, rows["eval"][: job.recipe["generate_rows"]], events)
+
+
+def _messages(row: dict[str, str], job: Job) -> list[dict[str, Any]]:
+    return [{"role": "user", "content": job.recipe["instruction"] + row["source"]}]
+
+
+def _template(messages: list[dict[str, Any]], tokenizer: Any, **options: Any) -> str:
+    text: str = tokenizer.apply_chat_template(messages, tokenize=False, **options)
+    # The tokenizer adds it again: two BOS tokens were a real regression (unsloth-zoo#959).
+    return text.removeprefix(tokenizer.bos_token)
+
+
+def _render(row: dict[str, str], tokenizer: Any, job: Job) -> str:
+    answer = {"role": "assistant", "content": row["target"]}
+    return _template([*_messages(row, job), answer], tokenizer)
+
+
+def _translate(
+    job: Job, backend: Backend, loaded: Loaded, rows: list[dict[str, str]], events: EventLog
+) -> None:
+    import torch
+
+    backend.prepare_generation(loaded)
+    tokenizer = loaded.tokenizer
+    prompts = [
+        _template(_messages(row, job), tokenizer, add_generation_prompt=True) for row in rows
+    ]
+    tokenizer.padding_side = "left"
+    batch = tokenizer(prompts, return_tensors="pt", padding=True).to(loaded.model.device)
+    stop = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<end_of_turn>")]
+    with torch.inference_mode():
+        output = loaded.model.generate(
+            **batch,
+            max_new_tokens=job.recipe["max_new_tokens"],
+            do_sample=False,
+            use_cache=True,
+            eos_token_id=stop,
+            pad_token_id=tokenizer.pad_token_id,
+        )
+    new_tokens = output[:, batch["input_ids"].shape[1] :]
+    events.emit(
+        "translations",
+        rows=[
+            {"source": row["source"], "reference": row["target"], "hypothesis": text.strip()}
+            for row, text in zip(
+                rows, tokenizer.batch_decode(new_tokens, skip_special_tokens=True), strict=True
+            )
+        ],
+    )

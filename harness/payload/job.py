@@ -1,0 +1,51 @@
+"""What the harness asks of one payload process."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell, resolved: every path is absolute, every choice is made.
+
+    Attributes:
+        family: `unsloth`, or `reference` for plain transformers + peft.
+        recipe: The fields of `harness.recipe.Recipe`.
+        request: The dtype request: `load` (`auto` or a dtype name), `bf16` and `fp16` (True, False,
+            or None for the library's default), `load_in_4bit`.
+        hardware: `slug`, `kind` (`native` or `emulated`), `bf16`, and the profile's fields.
+        model_dir: A checkpoint folder in transformers' format.
+        train_file: JSON lines with `source` and `target`; `eval_file` likewise.
+        events_file: Where the answer goes.
+        fault_file: A fault plugin, or None.
+    """
+
+    cell_id: str
+    family: str
+    recipe: dict[str, Any]
+    request: dict[str, Any]
+    hardware: dict[str, Any]
+    model_dir: str
+    train_file: str
+    eval_file: str
+    work_dir: str
+    events_file: str
+    fault_file: str | None = None
+
+    @property
+    def device(self) -> str:
+        """The device type that the library under test sees."""
+        return "cpu" if self.hardware["slug"] == "cpu" else "cuda"
+
+    @classmethod
+    def read(cls, path: Path) -> "Job":
+        """Read `job.json`."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
+
+
+def read_rows(path: str) -> list[dict[str, str]]:
+    """Read the `source` / `target` rows of a JSON lines file."""
+    with Path(path).open(encoding="utf-8") as handle:
+        return [json.loads(line) for line in handle]

@@ -1,0 +1,113 @@
+"""The same fine-tune through plain transformers + peft: no Unsloth, no TRL."""
+
+from typing import Any
+
+import torch
+from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    Trainer,
+    TrainingArguments,
+    set_seed,
+)
+
+from . import compat
+from .backend import RESPONSE_PART, Loaded, requested_dtype, training_arguments
+from .job import Job
+
+IGNORED = -100
+
+
+def load(job: Job) -> Loaded:
+    """Load the checkpoint and wrap the same modules with LoRA."""
+    recipe, lora = job.recipe, job.recipe["lora"]
+    dtype = _dtype(job)
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": recipe["attention"]}
+    if job.request["load_in_4bit"]:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    model = AutoModelForCausalLM.from_pretrained(job.model_dir, device_map=job.device, **options)
+    tokenizer = AutoTokenizer.from_pretrained(job.model_dir)
+    if job.request["load_in_4bit"]:
+        model = prepare_model_for_kbit_training(
+            model, use_gradient_checkpointing=recipe["gradient_checkpointing"]
+        )
+    set_seed(recipe["seed"])
+    config = LoraConfig(
+        r=lora["r"],
+        lora_alpha=lora["alpha"],
+        lora_dropout=lora["dropout"],
+        target_modules=list(lora["target_modules"]),
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+    return Loaded(get_peft_model(model, config), tokenizer)
+
+
+def trainer(job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: list[Any]) -> Any:
+    """Build transformers' Trainer over the same tokens that TRL would make of the texts."""
+    arguments = training_arguments(job)
+    if job.request["load"] == "auto" and "bf16" not in arguments:
+        arguments["bf16"] = job.hardware["bf16"]
+    if job.device == "cpu":
+        arguments["use_cpu"] = True
+    rows = {
+        split: [_tokenize(text, loaded.tokenizer, job) for text in texts[split]]
+        for split in ("train", "eval")
+    }
+    return Trainer(
+        model=loaded.model,
+        **compat.accepted(Trainer.__init__, {"processing_class": loaded.tokenizer}),
+        train_dataset=rows["train"],
+        eval_dataset=rows["eval"],
+        args=TrainingArguments(**compat.accepted(TrainingArguments.__init__, arguments)),
+        data_collator=lambda batch: _pad(batch, loaded.tokenizer.pad_token_id),
+        callbacks=callbacks,
+    )
+
+
+def prepare_generation(loaded: Loaded) -> None:
+    """Switch dropout off; plain transformers needs no more."""
+    loaded.model.eval()
+
+
+def _dtype(job: Job) -> torch.dtype:
+    # Without Unsloth nothing chooses: take what the hardware computes natively.
+    requested = requested_dtype(job)
+    if requested is not None:
+        return requested
+    return torch.bfloat16 if job.hardware["bf16"] else torch.float32
+
+
+def _tokenize(text: str, tokenizer: Any, job: Job) -> dict[str, list[int]]:
+    # TRL ends each row with the eos token and cuts at max_length; so must this side.
+    tokens = tokenizer(text)["input_ids"]
+    if tokens[-1] != tokenizer.eos_token_id:
+        tokens = [*tokens, tokenizer.eos_token_id]
+    tokens = tokens[: job.recipe["max_seq_length"]]
+    labels = list(tokens)
+    if job.recipe["responses_only"]:
+        prompt = text[: text.index(RESPONSE_PART) + len(RESPONSE_PART)]
+        masked = min(len(tokenizer(prompt)["input_ids"]), len(tokens))
+        labels[:masked] = [IGNORED] * masked
+    return {"input_ids": tokens, "labels": labels}
+
+
+def _pad(batch: list[dict[str, list[int]]], pad_id: int) -> dict[str, torch.Tensor]:
+    length = max(len(row["input_ids"]) for row in batch)
+
+    def padded(name: str, value: int) -> torch.Tensor:
+        return torch.tensor([row[name] + [value] * (length - len(row[name])) for row in batch])
+
+    lengths = torch.tensor([[len(row["input_ids"])] for row in batch])
+    return {
+        "input_ids": padded("input_ids", pad_id),
+        "labels": padded("labels", IGNORED),
+        "attention_mask": (torch.arange(length)[None, :] < lengths).long(),
+    }

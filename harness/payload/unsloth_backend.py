@@ -1,0 +1,71 @@
+"""The fine-tune of unslothai/unsloth#2032 through the real Unsloth and TRL."""
+
+import unsloth  # noqa: F401  # isort: skip - patches what is imported after it
+from typing import Any
+
+from datasets import Dataset
+from trl import SFTConfig, SFTTrainer
+from unsloth import FastModel
+from unsloth.chat_templates import train_on_responses_only
+
+from . import compat
+from .backend import INSTRUCTION_PART, RESPONSE_PART, Loaded, requested_dtype, training_arguments
+from .job import Job
+
+
+def load(job: Job) -> Loaded:
+    """Load through `FastModel`, with LoRA on the language layers only."""
+    recipe, lora = job.recipe, job.recipe["lora"]
+    model, tokenizer = FastModel.from_pretrained(
+        model_name=job.model_dir,
+        max_seq_length=recipe["max_seq_length"],
+        dtype=requested_dtype(job),
+        load_in_4bit=job.request["load_in_4bit"],
+        load_in_8bit=False,
+        full_finetuning=False,
+        attn_implementation=recipe["attention"],
+        use_gradient_checkpointing=recipe["gradient_checkpointing"],
+    )
+    model = FastModel.get_peft_model(
+        model,
+        finetune_vision_layers=False,
+        finetune_language_layers=True,
+        finetune_attention_modules=True,
+        finetune_mlp_modules=True,
+        r=lora["r"],
+        lora_alpha=lora["alpha"],
+        lora_dropout=lora["dropout"],
+        bias="none",
+        random_state=recipe["seed"],
+        use_gradient_checkpointing=recipe["gradient_checkpointing"],
+    )
+    return Loaded(model, tokenizer)
+
+
+def trainer(job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: list[Any]) -> Any:
+    """Build TRL's SFTTrainer over a `text` column."""
+    arguments = {
+        **training_arguments(job),
+        "dataset_text_field": "text",
+        "max_length": job.recipe["max_seq_length"],
+        "packing": False,
+        "dataset_num_proc": 1,
+    }
+    built = SFTTrainer(
+        model=loaded.model,
+        **compat.accepted(SFTTrainer.__init__, {"processing_class": loaded.tokenizer}),
+        train_dataset=Dataset.from_dict({"text": texts["train"]}),
+        eval_dataset=Dataset.from_dict({"text": texts["eval"]}),
+        args=SFTConfig(**compat.accepted(SFTConfig.__init__, arguments)),
+        callbacks=callbacks,
+    )
+    if job.recipe["responses_only"]:
+        built = train_on_responses_only(
+            built, instruction_part=INSTRUCTION_PART, response_part=RESPONSE_PART
+        )
+    return built
+
+
+def prepare_generation(loaded: Loaded) -> None:
+    """Call Unsloth's own switch to inference."""
+    FastModel.for_inference(loaded.model)

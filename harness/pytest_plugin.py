@@ -1,0 +1,159 @@
+"""The gate as pytest: each check on each cell is one test.
+
+`-k`, `-x`, `--lf`, JUnit and exit codes are the ones people know. The cells that the selected tests
+need run first, several at once, then each test judges its record.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness import __version__, reports
+from harness.checks import all_checks
+from harness.errors import HarnessError
+from harness.gate import CellResult, GateResult, judge_cells
+from harness.locations import reports_dir
+from harness.matrix import DEFAULT_MATRIX, Overrides
+from harness.plan import Options, Plan, command_line
+from harness.reports import terminal
+from harness.verdict import Outcome, Verdict
+
+
+class Gate:
+    """One session of the gate."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        option = config.getoption
+        self.plan = Plan(
+            Options(
+                matrix=Path(option("gate_matrix")),
+                overrides=Overrides(option("gate_model"), option("gate_data"), option("gate_scale")),
+                jobs=option("gate_jobs"),
+                fresh=option("gate_fresh"),
+                timeout_s=option("gate_timeout"),
+            )
+        )
+        self.cells = {cell.id: cell for cell in self.plan.matrix.cells}
+        self.results: dict[str, CellResult] = {}
+        self.result: GateResult | None = None
+        self.folder: Path | None = None
+
+    def run(self, cell_ids: list[str], console: Console) -> None:
+        """Run the cells that are not finished, judge all, and write the report."""
+        started, clock = datetime.now(UTC), time.monotonic()
+        runs = self.plan.runs(self.cells[cell_id] for cell_id in cell_ids)
+        done = self.plan.execute(runs, console)
+        judged = judge_cells((result.record, result.reused) for result in done)
+        self.results = {cell.record.cell_id: cell for cell in judged}
+        self.result = GateResult(
+            command=command_line(),
+            started_at=started.isoformat(timespec="seconds"),
+            duration_s=time.monotonic() - clock,
+            harness_version=__version__,
+            cells=judged,
+        )
+        self.folder = reports.new_folder(reports_dir(), started)
+        reports.write(self.result, self.folder)
+
+
+_GATE = pytest.StashKey[Gate]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the gate's options."""
+    group = parser.getgroup("gate", "Gemma-3 LoRA gate")
+    add = group.addoption
+    add("--matrix", dest="gate_matrix", default=DEFAULT_MATRIX, help="matrix file")
+    add("--model", dest="gate_model", metavar="PATH", help="a checkpoint in place of the fixture")
+    add("--data", dest="gate_data", metavar="PATH", help=".tsv or .jsonl of source / target pairs")
+    add("--scale", dest="gate_scale", metavar="NAME", help="a [scales] entry of the matrix file")
+    add("--jobs", dest="gate_jobs", type=int, metavar="N", help="cells at once")
+    add("--fresh", dest="gate_fresh", action="store_true", help="run finished cells again")
+    add("--cell-timeout", dest="gate_timeout", type=float, metavar="S", help="seconds for one cell")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Turn `gate_cell` and `gate_check` into one test for each check on each cell."""
+    if "gate_cell" not in metafunc.fixturenames:
+        return
+    metafunc.parametrize("gate_check", [check.name for check in all_checks()], scope="session")
+    cells = list(_gate(metafunc.config).cells)
+    metafunc.parametrize("gate_cell", cells, ids=cells, scope="session")
+
+
+def _gate(config: pytest.Config) -> Gate:
+    if _GATE not in config.stash:
+        try:
+            config.stash[_GATE] = Gate(config)
+        except HarnessError as error:
+            pytest.exit(str(error), returncode=error.exit_code)
+    return config.stash[_GATE]
+
+
+@pytest.hookimpl(tryfirst=True, wrapper=True)
+def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
+    """Run the selected cells before the first test."""
+    needed = dict.fromkeys(
+        item.callspec.params["gate_cell"]
+        for item in session.items
+        if hasattr(item, "callspec") and "gate_cell" in item.callspec.params
+    )
+    if needed and not session.config.option.collectonly:
+        capture = session.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            console = Console(width=None if os.isatty(1) else 160)
+            console.print()
+            try:
+                _gate(session.config).run(list(needed), console)
+            except HarnessError as error:
+                pytest.exit(str(error), returncode=error.exit_code)
+    return (yield)
+
+
+@pytest.fixture
+def gate_verdict(gate_cell: str, gate_check: str, request: pytest.FixtureRequest) -> Verdict:
+    """The verdict of one check on one cell."""
+    result = request.config.stash[_GATE].results[gate_cell]
+    verdict = next(v for v in result.verdicts if v.check == gate_check)
+    for name in ("outcome", "message"):
+        request.node.user_properties.append((name, str(getattr(verdict, name))))
+    return verdict
+
+
+def apply(verdict: Verdict) -> None:
+    """Say a verdict in pytest's terms: red fails, a non-answer skips with its reason."""
+    if verdict.outcome.is_red:
+        lines = [f"{verdict.outcome}: {verdict.message}"]
+        lines += [f"  cause: {cause}" for cause in verdict.diagnosis]
+        lines += [f"  do:    {advice}" for advice in verdict.advice]
+        lines += [f"  again: harness run {verdict.cell_id}"]
+        pytest.fail("\n".join(lines), pytrace=False)
+    if verdict.outcome is not Outcome.PASS:
+        pytest.skip(f"{verdict.outcome}: {verdict.message}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Never green when a cell has no answer."""
+    gate = session.config.stash.get(_GATE, None)
+    if gate and gate.result and exitstatus == 0:
+        session.exitstatus = gate.result.exit_code
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Print the table, and where the report is."""
+    gate = config.stash.get(_GATE, None)
+    if not gate or not gate.result or not gate.folder:
+        return
+    console = Console(file=terminalreporter._tw._file, width=terminalreporter._tw.fullwidth)
+    console.print()
+    console.print(terminal.table(gate.result))
+    console.print(terminal.summary(gate.result))
+    console.print(f"report: {gate.folder / 'report.html'}", soft_wrap=True)

@@ -1,0 +1,290 @@
+"""The record: everything measured in one cell run, as data.
+
+Schema-versioned, written atomically, never a pickle. Times are seconds, memory is bytes, rates are
+per second; a figure that could not be measured is None, never zero.
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import CorruptRecordError, StorageError
+
+SCHEMA_VERSION = 1
+
+Number = float | None
+"""A measured figure. Non-finite values are kept (JSON `NaN`, `Infinity`): they are findings."""
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+
+
+class Step(_Data):
+    """One optimizer step as the trainer logged it."""
+
+    step: int
+    epoch: float
+    loss: Number
+    """As the trainer logged it: rounded, and 0 where `logging_nan_inf_filter` hid a NaN."""
+    raw_loss: Number = None
+    """What training_step returned, summed over the accumulation, before any filter."""
+    grad_norm: Number = None
+    learning_rate: Number = None
+    """The optimizer's rate in this step, not the next step's that some releases log."""
+    wall_s: float
+    """From the start of the step's first forward to the end of the optimizer step."""
+    tokens: int
+    """Non-padding tokens fed to the model in this step."""
+    applied: bool | None = None
+    """Whether the parameters changed: False when the scaler skipped the step, None at rate 0."""
+
+
+class Evaluation(_Data):
+    """One evaluation: before training (`epoch` 0) and at the end of each epoch."""
+
+    step: int
+    epoch: float
+    eval_loss: Number
+    """As the trainer reported it: the mean of the batch means."""
+    token_loss: Number = None
+    """Cross-entropy per supervised token, computed apart from the trainer from the logits."""
+    perplexity: Number = None
+    token_accuracy: Number = None
+    """Share of supervised tokens whose arg-max is right, from the same logits."""
+    tokens: int = 0
+    wall_s: float = 0.0
+
+
+class Phase(_Data):
+    """A stretch of the payload: import, load, data, train, generate, save."""
+
+    name: str
+    wall_s: float
+    peak_rss: int | None = None
+    """Highest resident set size of the process during the phase, bytes."""
+    peak_gpu_allocated: int | None = None
+    peak_gpu_reserved: int | None = None
+
+
+class Precision(_Data):
+    """The dtypes that were really used, as seen by hooks (`float32`, `bfloat16`, `uint8` ...)."""
+
+    weights: dict[str, int] = {}
+    """Frozen parameters: dtype -> number of tensors."""
+    lora: dict[str, int] = {}
+    """Trainable parameters: dtype -> number of tensors."""
+    activations: dict[str, int] = {}
+    """Outputs of decoder layers in training: dtype -> number of layers."""
+    logits: str | None = None
+    autocast: str | None = None
+    """Autocast dtype inside the training forward; `off` when disabled."""
+    max_abs_activation: dict[str, Number] = {}
+    """Largest |residual stream| per decoder layer over the run."""
+    args_bf16: bool | None = None
+    args_fp16: bool | None = None
+    force_float32: str | None = None
+    """Value of UNSLOTH_FORCE_FLOAT32, when the library set it."""
+
+
+class Adapter(_Data):
+    """What training did to the LoRA parameters."""
+
+    trainable_parameters: int
+    digest_before: str
+    digest_after: str
+    lora_b_tensors: int
+    lora_b_moved: int
+    """How many lora_B tensors differ from their value before training."""
+    finite: bool
+    """Whether every adapter value is finite after training."""
+    max_abs_update: Number = None
+
+
+class Scaler(_Data):
+    """Gradient scaling. `enabled` False: the trainer has no GradScaler."""
+
+    enabled: bool
+    applied: int = 0
+    skipped: int = 0
+    scale_first: Number = None
+    scale_last: Number = None
+
+
+class ExecutedPath(_Data):
+    """What ran, before any number is compared."""
+
+    trainer_class: str
+    optimizer_class: str
+    loss_function: str
+    attention_implementation: str
+    model_class: str
+    gradient_checkpointing: bool
+    arguments: dict[str, Any]
+    """Effective training arguments, as plain JSON values."""
+    environment: dict[str, str]
+    """Environment variables of the libraries under test, as the run ended."""
+    packages: dict[str, str]
+    """Distribution -> version, by importlib.metadata."""
+    files: dict[str, str]
+    """Package under test -> `__file__`, relative to the environment."""
+
+
+class Translation(_Data):
+    """One greedy translation of an evaluation phrase."""
+
+    source: str
+    reference: str
+    hypothesis: str
+
+
+class TranslationScores(_Data):
+    """sacrebleu's figures over the translations."""
+
+    exact_match: float
+    """Share of hypotheses equal to the reference, 0 ... 1."""
+    chrf: float
+    """chrF2, 0 ... 100."""
+    signature: str
+
+
+class Failure(_Data):
+    """Why a run did not finish."""
+
+    phase: str
+    kind: str
+    """Exception class, signal name, or the limit that was hit."""
+    message: str
+    traceback: str = ""
+    output_tail: str = ""
+
+
+class StackInfo(_Data):
+    """The environment the cell ran in."""
+
+    name: str
+    family: Literal["unsloth", "reference"]
+    release: str
+    lock_digest: str
+    python: str = ""
+    overrides: list[str] = []
+    """Every departure from the lock, in words, with its reason."""
+
+
+class HardwareInfo(_Data):
+    """What the cell ran on, and what the library was shown."""
+
+    name: str
+    kind: Literal["native", "emulated"]
+    device: str
+    """CPU model or GPU name of the device that computed."""
+    compute_capability: str | None = None
+    bf16: bool
+    memory_bytes: int | None = None
+    cores: int | None = None
+    threads: int = 1
+    parallel_cells: int = 1
+    """Cells that shared the machine while this one ran."""
+    replaced: list[str] = []
+    """Parts of the library under test that the emulation stands in for."""
+
+
+class Record(_Data):
+    """One cell run."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    cell_id: str
+    key: str
+    """Digest of all that determines the result; equal keys are repeats of one experiment."""
+    repeat: int = 0
+    status: Literal["COMPLETED", "CRASHED", "OOM", "TIMEOUT", "INFRA"]
+    failure: Failure | None = None
+    started_at: str
+    duration_s: float
+    harness_version: str
+    fault: str | None = None
+    """Name of the fault plugin that was injected; such a record never becomes a baseline."""
+    dtype_request: str
+    recipe: dict[str, Any]
+    recipe_digest: str
+    stack: StackInfo
+    hardware: HardwareInfo
+    phases: list[Phase] = []
+    steps: list[Step] = []
+    evaluations: list[Evaluation] = []
+    executed: ExecutedPath | None = None
+    precision: Precision = Field(default_factory=Precision)
+    adapter: Adapter | None = None
+    scaler: Scaler | None = None
+    translations: list[Translation] = []
+    scores: TranslationScores | None = None
+    data: dict[str, Any] = {}
+    """Row and token counts, and digests of model, tokenizer and data files."""
+
+    @property
+    def eval_losses(self) -> list[float]:
+        """Reported evaluation losses in order, a missing one as NaN."""
+        return [float("nan") if e.eval_loss is None else e.eval_loss for e in self.evaluations]
+
+
+def write_json_atomically(path: Path, text: str) -> None:
+    """Write `text` so that a reader sees the old file or the whole new one.
+
+    Raises:
+        StorageError: The folder is not writable or the disk is full; nothing half-written stays.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as handle:
+            temporary = Path(handle.name)
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}. Free some space or choose another folder; "
+            "records written so far are kept."
+        ) from error
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write one record atomically as JSON."""
+    write_json_atomically(path, record.model_dump_json(indent=1) + "\n")
+
+
+def read_record(path: Path) -> Record:
+    """Read and validate one record.
+
+    Raises:
+        CorruptRecordError: Truncated, not a record, or of a schema this version does not know.
+    """
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise CorruptRecordError(
+            f"{path} is not a readable record ({error}). Delete it and run its cell again."
+        ) from error
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION:
+        raise CorruptRecordError(
+            f"{path} has schema_version {version!r}; this harness reads {SCHEMA_VERSION}. "
+            "Read it with the release that wrote it, or delete it and run its cell again."
+        )
+    try:
+        return Record.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise CorruptRecordError(
+            f"{path} is not a valid record: {where}: {first['msg']}. Delete it and run its cell again."
+        ) from error

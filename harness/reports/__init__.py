@@ -1,0 +1,65 @@
+"""Reports: verdicts and records in, pages out; nothing here judges or trains.
+
+A folder holds `report.html` for a reviewer, `summary.md` for a job summary or a pull request, and
+`result.json`, from which both are rendered again.
+"""
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from harness.errors import CorruptRecordError, InputError
+from harness.gate import GateResult
+from harness.record import write_json_atomically
+from harness.reports import html, markdown
+
+RESULT_NAME = "result.json"
+PAGE_NAME = "report.html"
+SUMMARY_NAME = "summary.md"
+
+
+def write(result: GateResult, folder: Path) -> list[Path]:
+    """Write the result and both pages, each file atomically, the result first.
+
+    Returns:
+        The files written: result, page, summary.
+
+    Raises:
+        StorageError: The folder cannot be written; no half-written file stays.
+    """
+    contents = {
+        RESULT_NAME: result.model_dump_json(indent=1) + "\n",
+        PAGE_NAME: html.render(result),
+        SUMMARY_NAME: markdown.render(result),
+    }
+    for name, text in contents.items():
+        write_json_atomically(folder / name, text)
+    return [folder / name for name in contents]
+
+
+def load(folder: Path) -> GateResult:
+    """Read the result of an earlier run, to render it again without judging it again.
+
+    Raises:
+        InputError: The folder holds no result.
+        CorruptRecordError: The result is truncated, or of a schema this version does not know.
+    """
+    path = folder / RESULT_NAME
+    if not path.is_file():
+        raise InputError(
+            f"{path} does not exist. Name the folder that `harness run` reported to have written; "
+            f"it holds a {RESULT_NAME}."
+        )
+    try:
+        return GateResult.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be read: {error.strerror}. Check its permissions."
+        ) from error
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        raise CorruptRecordError(
+            f"{path} is not a result that this harness reads: {where}: {first['msg']}. "
+            "Render it with the release that wrote it, or run the cells again."
+        ) from error

@@ -1,0 +1,203 @@
+"""One self-contained HTML page: no network, at most two megabytes, readable without a script."""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from harness.gate import GateResult
+from harness.reports import answer, curves, differences, facts, pivot, tables, views, wording
+from harness.reports.views import CellView
+from harness.verdict import Outcome
+
+MAX_BYTES = 2_000_000
+"""Size of the page, UTF-8. Records that do not fit are shown in brief, green ones first."""
+
+MAX_CELLS = 1_000
+_MAX_TEXT = 6_000
+_MANY = 40
+"""With more sections than this the browser lays them out only as they come into view."""
+
+
+def render(result: GateResult, limit: int = MAX_BYTES) -> str:
+    """Render the whole report.
+
+    Every cell gets a row in the tables and a section of its own. When full sections would pass the
+    limit, red cells keep theirs and the others are shown in brief; the page says so.
+
+    Args:
+        result: What the gate judged.
+        limit: Largest size of the page in bytes of UTF-8.
+
+    Returns:
+        The text of one HTML file; everything that comes from a record is escaped.
+    """
+    for shown in _fewer(min(len(result.cells), MAX_CELLS)):
+        page = _Page(result, shown)
+        # Each section adds a line break; `shown` has as many digits as any number in brief.
+        fixed = _bytes(page.frame([], in_brief=shown)) + shown
+        sections, in_brief = page.sections(limit - fixed)
+        text = page.frame(sections, in_brief=in_brief)
+        if _bytes(text) <= limit:
+            return text
+    return text
+
+
+class _Page:
+    """The parts of one page, for the worst `shown` cells in the order of the run."""
+
+    def __init__(self, result: GateResult, shown: int) -> None:
+        keep = {id(cell) for cell in facts.worst_first(result.cells)[:shown]}
+        self.result = result
+        self.views = views.cell_views([cell for cell in result.cells if id(cell) in keep])
+        self.by_cell = {id(view.cell): view for view in self.views}
+        self.aspects = views.aspects(self.views)
+        self.stacks = views.stack_views(self.views)
+        self.stack_of = {id(view): stack for stack in self.stacks for view in stack.cells}
+
+    def frame(self, sections: Sequence[Markup], in_brief: int = 0) -> str:
+        """Render everything but the cells' own sections, and put those in."""
+        cells = [view.cell for view in self.views]
+        return _template("report.html.j2").render(
+            result=self.result,
+            state=answer.state(self.result),
+            reason=answer.reason(self.result),
+            caveats=answer.caveats(self.result),
+            findings=answer.findings(self.result),
+            gaps=answer.gaps(self.result),
+            views=self.views,
+            by_cell=self.by_cell,
+            grid=pivot.grid(cells),
+            checks=pivot.check_names(cells),
+            check_outcomes=pivot.check_outcomes,
+            aspects=self.aspects,
+            figures=views.figures(self.views),
+            stacks=self.stacks,
+            sections=sections,
+            in_brief=in_brief,
+            many=len(self.views) > _MANY,
+            left_out=len(self.result.cells) - len(self.views),
+        )
+
+    def sections(self, budget: int) -> tuple[list[Markup], int]:
+        """Render each cell in full as long as the budget holds, worst first; else in brief.
+
+        Returns:
+            The sections in the order of the run, and how many of them are in brief.
+        """
+        brief = [self._section(view, full=False) for view in self.views]
+        spent = sum(map(_bytes, brief))
+        ranked = sorted(self.views, key=lambda view: facts.severity(view.cell))
+        chosen, in_brief = list(brief), len(brief)
+        for view in ranked:
+            full = self._section(view, full=True)
+            more = _bytes(full) - _bytes(brief[view.index])
+            if spent + more > budget:
+                break
+            spent += more
+            chosen[view.index] = full
+            in_brief -= 1
+        return chosen, in_brief
+
+    def _section(self, view: CellView, *, full: bool) -> Markup:
+        _, arguments, variables = self.aspects[:3]
+        return Markup(  # noqa: S704 (a template rendered with autoescape)
+            _template("cell.html.j2").render(
+                view=view,
+                record=view.record,
+                full=full,
+                stack=self.stack_of[id(view)],
+                arguments=views.own_facts(view, arguments, differences.arguments),
+                variables=views.own_facts(view, variables, differences.variables),
+                executed=differences.executed_path(view.record) or {},
+            )
+        )
+
+
+def _fewer(shown: int) -> Iterator[int]:
+    while shown:
+        yield shown
+        shown //= 2
+    yield 0
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode())
+
+
+def _template(name: str) -> Template:
+    return _environment().get_template(name)
+
+
+def _tidy(value: Any) -> Any:
+    """Make any text of a record printable and of bounded length before it is escaped."""
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return wording.short(wording.clean(value), _MAX_TEXT)
+    return value
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("harness.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_tidy,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    folder = files("harness.reports") / "templates"
+    style = (folder / "report.css").read_text(encoding="utf-8").strip()
+    script = (folder / "report.js").read_text(encoding="utf-8").strip()
+    environment.globals.update(
+        style=Markup(style),  # noqa: S704 (our own file)
+        script=Markup(script),  # noqa: S704 (our own file)
+        style_digest=_csp_digest(style),
+        script_digest=_csp_digest(script),
+        outcomes=list(Outcome),
+        meanings=wording.MEANINGS,
+        words=wording,
+        facts=facts,
+        tables=tables,
+        curves=curves,
+        reproduce=answer.reproduce,
+    )
+    environment.filters.update(
+        ident=id,
+        wbr=_breakable,
+        symbol=wording.SYMBOLS.__getitem__,
+        kind=_kind,
+        loss=wording.loss,
+        number=wording.number,
+        seconds=wording.seconds,
+        size=wording.size,
+        rate=wording.rate,
+        percent=wording.percent,
+        plain=wording.plain,
+        cut=wording.short,
+        line=wording.one_line,
+        moment=wording.moment,
+    )
+    return environment
+
+
+def _breakable(cell_id: str) -> Markup:
+    """Let a cell id wrap after a slash, and only there."""
+    return Markup("/<wbr>").join(wording.clean(cell_id).split("/"))
+
+
+def _kind(outcome: Outcome) -> str:
+    """Return the style class: passed, red, unanswered run, or non-answer of one check."""
+    if outcome is Outcome.PASS:
+        return "p"
+    return "f" if outcome.is_red else "u" if outcome.is_unanswered_run else "n"
+
+
+def _csp_digest(text: str) -> str:
+    """Return the hash by which a content security policy allows one inline script or style."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

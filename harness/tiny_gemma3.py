@@ -1,0 +1,178 @@
+"""The tiny Gemma-3 that ships with the gate: 1.7 M random parameters, built from a seed.
+
+Weights are drawn with numpy's RandomState, whose stream is frozen by policy (NEP 19), and stored as
+bfloat16 like the published checkpoints, so that every stack and machine trains the same bytes.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save_file
+
+from harness.errors import ConfigError
+from harness.locations import FIXTURES
+from harness.recipe import digest, file_digest
+from harness.record import write_json_atomically
+
+SEED = 3407
+VOCAB, HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, HEAD_DIM = 768, 128, 512, 6, 4, 1, 64
+SLIDING_WINDOW = 16
+FLOAT16_MAX = 65504.0
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How large the post-attention and post-feedforward RMSNorm gains are, layer by layer.
+
+    Gemma-3's RMSNorm multiplies by `1 + weight`, so a gain g is stored as g - 1.
+    """
+
+    first_gain: float = 1.0
+    growth: float = 1.0
+
+    def gain(self, layer: int) -> float:
+        """Return the gain of `layer`; always below 65504, or fp16 would fail for the wrong reason."""
+        return self.first_gain * self.growth**layer
+
+
+VARIANTS = {
+    "mild": Variant(),
+    # The residual stream climbs past float16's 65504 by the last layers, as it does in the
+    # published Gemma-3 (transformers#36822 reports activations of 8e5).
+    "hot": Variant(first_gain=2e3, growth=2.0),
+}
+
+
+def identity(variant: str) -> str:
+    """Return twelve hex digits over all that the checkpoint is made of.
+
+    Raises:
+        ConfigError: Unknown variant.
+    """
+    tokenizer = file_digest(FIXTURES / "tiny-gemma3" / "tokenizer.json")
+    return digest([SEED, config(), asdict(_variant(variant)), tokenizer])
+
+
+def build(variant: str, folder: Path) -> Path:
+    """Write the checkpoint folder (config, weights, tokenizer) and return it.
+
+    Args:
+        variant: A key of `VARIANTS`.
+        folder: Created if absent; an existing complete checkpoint is left alone. Two processes may
+            build the same folder at once: they write the same bytes.
+
+    Raises:
+        ConfigError: Unknown variant.
+    """
+    if (folder / "config.json").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {
+        name: value.astype(ml_dtypes.bfloat16) for name, value in _tensors(_variant(variant))
+    }
+    save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(FIXTURES / "tiny-gemma3" / name, folder / name)
+    # Last and atomically: its presence means that the folder is complete.
+    write_json_atomically(folder / "config.json", json.dumps(config(), indent=1) + "\n")
+    return folder
+
+
+def config() -> dict[str, Any]:
+    """Return config.json with the keys of transformers 4.49 up to 5.x side by side."""
+    layer_types = [
+        "full_attention" if layer % 2 else "sliding_attention" for layer in range(LAYERS)
+    ]
+    new = {
+        "dtype": "bfloat16",
+        "layer_types": layer_types,
+        "rope_parameters": {
+            "full_attention": {"rope_type": "default", "rope_theta": 1e6},
+            "sliding_attention": {"rope_type": "default", "rope_theta": 1e4},
+        },
+    }
+    old = {
+        "torch_dtype": "bfloat16",
+        "sliding_window_pattern": 2,
+        "rope_theta": 1e6,
+        "rope_local_base_freq": 1e4,
+        "rope_scaling": None,
+        "cache_implementation": "hybrid",
+    }
+    return {
+        "architectures": ["Gemma3ForCausalLM"],
+        "model_type": "gemma3_text",
+        "vocab_size": VOCAB,
+        "hidden_size": HIDDEN,
+        "intermediate_size": INTERMEDIATE,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": HEADS,
+        "num_key_value_heads": KV_HEADS,
+        "head_dim": HEAD_DIM,
+        "query_pre_attn_scalar": HEAD_DIM,
+        "hidden_activation": "gelu_pytorch_tanh",
+        "max_position_embeddings": 1024,
+        "initializer_range": 0.02,
+        "rms_norm_eps": 1e-6,
+        "attention_bias": False,
+        "attention_dropout": 0.0,
+        "sliding_window": SLIDING_WINDOW,
+        "attn_logit_softcapping": None,
+        "final_logit_softcapping": None,
+        "tie_word_embeddings": True,
+        "use_cache": True,
+        "pad_token_id": 0,
+        "eos_token_id": 1,
+        "bos_token_id": 2,
+        **old,
+        **new,
+    }
+
+
+def _variant(name: str) -> Variant:
+    if name not in VARIANTS:
+        raise ConfigError(
+            f"unknown model fixture {name!r}; known: {', '.join(sorted(VARIANTS))}. "
+            "Use fixture:NAME, or the path of a checkpoint folder."
+        )
+    return VARIANTS[name]
+
+
+def _tensors(variant: Variant) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    random = np.random.RandomState(SEED)
+
+    def normal(std: float, *shape: int) -> NDArray[np.float32]:
+        return (random.standard_normal(shape) * std).astype(np.float32)
+
+    def norm(size: int, gain: float = 1.0) -> NDArray[np.float32]:
+        return np.full(size, gain - 1.0, dtype=np.float32)
+
+    yield "model.embed_tokens.weight", normal(0.1, VOCAB, HIDDEN)
+    queries, keys = HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM
+    for layer in range(LAYERS):
+        prefix = f"model.layers.{layer}"
+        for name, shape in (
+            ("self_attn.q_proj", (queries, HIDDEN)),
+            ("self_attn.k_proj", (keys, HIDDEN)),
+            ("self_attn.v_proj", (keys, HIDDEN)),
+            ("self_attn.o_proj", (HIDDEN, queries)),
+            ("mlp.gate_proj", (INTERMEDIATE, HIDDEN)),
+            ("mlp.up_proj", (INTERMEDIATE, HIDDEN)),
+            ("mlp.down_proj", (HIDDEN, INTERMEDIATE)),
+        ):
+            yield f"{prefix}.{name}.weight", normal(0.02, *shape)
+        yield f"{prefix}.self_attn.q_norm.weight", norm(HEAD_DIM)
+        yield f"{prefix}.self_attn.k_norm.weight", norm(HEAD_DIM)
+        yield f"{prefix}.input_layernorm.weight", norm(HIDDEN)
+        yield f"{prefix}.pre_feedforward_layernorm.weight", norm(HIDDEN)
+        gain = variant.gain(layer)
+        yield f"{prefix}.post_attention_layernorm.weight", norm(HIDDEN, gain)
+        yield f"{prefix}.post_feedforward_layernorm.weight", norm(HIDDEN, gain)
+    yield "model.norm.weight", norm(HIDDEN)

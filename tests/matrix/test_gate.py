@@ -1,0 +1,8 @@
+"""The gate itself: every check on every cell of the matrix. Run it with `nox -s gpu_matrix`."""
+
+from harness.pytest_plugin import apply
+from harness.verdict import Verdict
+
+
+def test_gate(gate_verdict: Verdict) -> None:
+    apply(gate_verdict)

@@ -1,0 +1,170 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.baselines import Baseline, from_records
+from harness.checks import Context
+from harness.checks.throughput import judge
+from harness.figures import throughput_figures
+from harness.record import Record
+from harness.verdict import Outcome
+from tests.unit.records import evaluations, make_record, steps
+
+
+def run(wall_s: float, *, eval_wall_s: float = 0.12, **changes: Any) -> Record:
+    changes.setdefault("evaluations", evaluations(6.74, 4.73, 4.38, 4.27, wall_s=eval_wall_s))
+    changes.setdefault("steps", steps(wall_s=wall_s, tokens=131))
+    return make_record(**changes)
+
+
+def baseline(*wall_s: float) -> Baseline:
+    return from_records([run(w, repeat=i) for i, w in enumerate(wall_s)])
+
+
+STEADY = baseline(0.073, 0.074, 0.073, 0.074)
+
+
+def test_figures_are_medians_over_the_steady_window() -> None:
+    slow_start = [9.0, 9.0, 9.0] + [0.1] * 26 + [5.0]
+    figures = throughput_figures(run(0.1, steps=steps(wall_s=slow_start, tokens=131)))
+
+    assert figures["steps_per_s"] == pytest.approx(10.0)
+    assert figures["tokens_per_s"] == pytest.approx(1310.0)
+
+
+def test_long_run_drops_its_first_tenth() -> None:
+    walls = [9.0] * 40 + [0.1] * 360
+    half = [9.0] * 205 + [0.1] * 195  # a median over all steps would see 9.0
+
+    assert throughput_figures(run(0, steps=steps(400, wall_s=walls)))["steps_per_s"] == 10.0
+    assert throughput_figures(run(0, steps=steps(400, wall_s=half)))["steps_per_s"] == 10.0
+
+
+def test_evaluation_rate_leaves_out_the_first() -> None:
+    record = run(0.1)
+    record.evaluations[0].wall_s = 60.0
+
+    assert throughput_figures(record)["eval_tokens_per_s"] == pytest.approx(520 / 0.12, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "faulty", [steps(7), steps(wall_s=0.0), steps(wall_s=float("nan")), []], ids=str
+)
+def test_too_few_timed_steps_are_skipped_with_the_rule(faulty: list[Any]) -> None:
+    verdict = judge(make_record(steps=faulty), Context(baseline=STEADY))
+
+    assert verdict.outcome is Outcome.SKIPPED
+    assert "a rate needs 5" in verdict.message
+
+
+def test_unmeasured_tokens_leave_the_step_rate() -> None:
+    figures = throughput_figures(run(0.1, steps=steps(wall_s=0.1, tokens=0)))
+
+    assert figures["steps_per_s"] == 10.0
+    assert "tokens_per_s" not in figures
+
+
+def test_without_baseline_is_uncalibrated_and_records_the_rates() -> None:
+    verdict = judge(run(0.1), Context())
+
+    assert verdict.outcome is Outcome.UNCALIBRATED
+    assert verdict.evidence["steps_per_s"] == 10.0
+    assert verdict.evidence["tokens_per_s"] == 1310.0
+
+
+@pytest.mark.parametrize("wall_s", [0.0735, 0.0737, 0.03])
+def test_within_the_band_or_faster_passes(wall_s: float) -> None:
+    verdict = judge(run(wall_s), Context(baseline=STEADY))
+
+    assert verdict.outcome is Outcome.PASS
+    assert "x the baseline (band" in verdict.message
+
+
+def test_slower_than_the_band_fails_with_ratio_and_band() -> None:
+    verdict = judge(run(0.147), Context(baseline=STEADY))
+
+    assert verdict.outcome is Outcome.FAIL
+    assert "0.500 x the baseline" in verdict.message
+    assert verdict.evidence["ratios"]["steps_per_s"] == pytest.approx(0.5, rel=1e-3)
+    assert verdict.diagnosis
+    assert verdict.advice
+
+
+def test_slower_evaluation_alone_fails() -> None:
+    verdict = judge(run(0.0735, eval_wall_s=0.12 * 1.3), Context(baseline=STEADY))
+
+    assert verdict.outcome is Outcome.FAIL
+    assert "evaluated tokens/s" in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "key"),
+    [
+        ({"recipe": {"batch_size": 8}}, "recipe_digest"),
+        ({"dtype_request": "nf4"}, "dtype_request"),
+        ({"stack": {"family": "reference"}}, "stack_family"),
+        ({"hardware": {"device": "Other CPU"}}, "device"),
+        ({"hardware": {"threads": 2}}, "threads"),
+        ({"hardware": {"parallel_cells": 2}}, "parallel_cells"),
+        ({"hardware": {"kind": "emulated"}}, "hardware_kind"),
+        ({"hardware": {"name": "t4-emulated"}}, "hardware"),
+    ],
+)
+def test_baseline_of_another_experiment_is_incomparable(changes: dict[str, Any], key: str) -> None:
+    verdict = judge(run(0.3, **changes), Context(baseline=STEADY))
+
+    assert verdict.outcome is Outcome.INCOMPARABLE
+    assert list(verdict.evidence["differences"]) == [key]
+    assert f"differs in {key}" in verdict.message
+
+
+def test_another_release_of_the_same_family_is_comparable() -> None:
+    record = run(0.0735, stack={"release": "2026.11.1", "name": "unsloth-2026.11.1"})
+
+    assert judge(record, Context(baseline=STEADY)).outcome is Outcome.PASS
+
+
+def test_fewer_than_three_repeats_are_uncalibrated() -> None:
+    few = STEADY.model_copy(update={"runs": STEADY.runs[:2], "bands": {}})
+    verdict = judge(run(0.3), Context(baseline=few))
+
+    assert verdict.outcome is Outcome.UNCALIBRATED
+    assert "2 repeat(s)" in verdict.message
+
+
+def test_band_too_wide_to_see_a_change_by_half_is_uncalibrated() -> None:
+    scattered = from_records(
+        [run(w, eval_wall_s=w, repeat=i) for i, w in enumerate((0.05, 0.08, 0.11))]
+    )
+    verdict = judge(run(0.5), Context(baseline=scattered))
+
+    assert verdict.outcome is Outcome.UNCALIBRATED
+    assert "spread too far" in verdict.message
+
+
+def test_figure_without_a_useful_band_is_named_beside_the_others() -> None:
+    scattered = from_records(
+        [run(0.073, eval_wall_s=w, repeat=i) for i, w in enumerate((0.05, 0.08, 0.11))]
+    )
+    verdict = judge(run(0.073), Context(baseline=scattered))
+
+    assert verdict.outcome is Outcome.PASS
+    assert "no useful band for eval_tokens_per_s" in verdict.message
+
+
+def test_emulated_speed_is_labelled() -> None:
+    verdict = judge(run(0.1, hardware={"kind": "emulated", "name": "t4"}), Context())
+
+    assert "emulated on Example CPU: not a figure of a t4" in verdict.message
+
+
+@given(st.floats(1.0, 1e3))
+def test_property_slower_never_judged_better(factor: float) -> None:
+    faster, slower = (
+        judge(run(0.0735 * f), Context(baseline=STEADY)).outcome for f in (factor, 2 * factor)
+    )
+
+    assert not (faster is Outcome.FAIL and slower is Outcome.PASS)
+    assert slower is Outcome.FAIL
