@@ -2,12 +2,12 @@
 
 import json
 import signal
-from collections.abc import Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from sacrebleu.metrics import CHRF
+from sacrebleu.metrics.chrf import CHRF
 
 from harness import __version__
 from harness.experiment import Experiment
@@ -120,14 +120,10 @@ def score(translations: list[Translation]) -> TranslationScores | None:
     )
 
 
-def _of(kind: str, events: list[dict[str, Any]]) -> Iterable[dict[str, Any]]:
-    return iter(
-        [
-            {key: value for key, value in event.items() if key != "event"}
-            for event in events
-            if event["event"] == kind
-        ]
-    )
+def _of(kind: str, events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for event in events:
+        if event["event"] == kind:
+            yield {key: value for key, value in event.items() if key != "event"}
 
 
 def _status(failure: Failure | None, ending: Ending) -> Status:
@@ -143,7 +139,8 @@ def _status(failure: Failure | None, ending: Ending) -> Status:
 
 
 def _failure(events: list[dict[str, Any]], ending: Ending) -> Failure | None:
-    if ending.exit_code == 0 and any(_of("done", events)):
+    finished = any(event["event"] == "done" for event in events)
+    if ending.exit_code == 0 and finished:
         return None
     phases = [event["name"] for event in _of("phase", events)]
     phase = phases[-1] if phases else "start"
@@ -157,7 +154,6 @@ def _failure(events: list[dict[str, Any]], ending: Ending) -> Failure | None:
         )
     if raised is not None:
         return Failure(**raised, output_tail=ending.output_tail)
-    finished = any(_of("done", events))
     return Failure(
         phase="exit" if finished else phase,
         kind=_exit_name(ending.exit_code),

@@ -45,7 +45,8 @@ def read_devices(
     """Return every GPU that CUDA_VISIBLE_DEVICES leaves visible.
 
     NVML counts by PCI bus, as CUDA does under CUDA_DEVICE_ORDER=PCI_BUS_ID; between cards of
-    different kinds a bare index can mean another card to CUDA, a UUID never does.
+    different kinds a bare index can mean another card to CUDA, a UUID never does. A slice of a
+    card (MIG) is not described: selected by its own UUID, it leaves no GPU.
 
     Args:
         nvml: The NVML binding; tests pass their own.

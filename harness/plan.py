@@ -1,14 +1,20 @@
 """From a user's options to the runs that answer them."""
 
 import os
+import shlex
+import sys
+import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
+from harness import __version__, reports
 from harness.dispatch.local import LocalDispatcher, Result, Run
 from harness.experiment import prepare
+from harness.gate import GateResult, judge_cells
 from harness.hardware import Machine, detect
 from harness.locations import reports_dir
 from harness.matrix import DEFAULT_MATRIX, Cell, Matrix, Overrides, load_matrix
@@ -21,7 +27,7 @@ class Options:
     """What the command line and the pytest plugin have in common."""
 
     matrix: Path = DEFAULT_MATRIX
-    overrides: Overrides = Overrides()
+    overrides: Overrides = field(default_factory=Overrides)
     jobs: int | None = None
     """Cells at once; None: one for each core that the threads of one cell leave."""
     fresh: bool = False
@@ -74,10 +80,27 @@ class Plan:
         return [results[run.label] for run in runs]
 
 
+def run_gate(plan: Plan, cells: Iterable[Cell], console: Console) -> tuple[GateResult, Path]:
+    """Run the cells that are not finished, judge all, write the report; return it and its folder.
+
+    Raises:
+        HarnessError: A cell that cannot be resolved here, or a report that cannot be written.
+    """
+    started, clock = datetime.now(UTC), time.monotonic()
+    done = plan.execute(plan.runs(cells), console)
+    result = GateResult(
+        command=command_line(),
+        started_at=started.isoformat(timespec="seconds"),
+        duration_s=time.monotonic() - clock,
+        harness_version=__version__,
+        cells=judge_cells((r.record, r.reused) for r in done),
+    )
+    folder = reports_dir() / "runs" / f"{started:%Y%m%d-%H%M%S}-{os.getpid()}"
+    reports.write(result, folder)
+    return result, folder
+
+
 def command_line() -> str:
     """Return the command that is running, as a user would type it."""
-    import shlex
-    import sys
-
-    name = os.environ.get("HARNESS_COMMAND") or f"harness {shlex.join(sys.argv[1:])}"
-    return name.strip()
+    given = os.environ.get("HARNESS_COMMAND")
+    return given or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])

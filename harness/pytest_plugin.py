@@ -5,21 +5,17 @@ need run first, several at once, then each test judges its record.
 """
 
 import os
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from harness import __version__, reports
 from harness.checks import all_checks
 from harness.errors import HarnessError
-from harness.gate import CellResult, GateResult, judge_cells
-from harness.locations import reports_dir
+from harness.gate import CellResult, GateResult
 from harness.matrix import DEFAULT_MATRIX, Overrides
-from harness.plan import Options, Plan, command_line
+from harness.plan import Options, Plan, run_gate
 from harness.reports import terminal
 from harness.verdict import Outcome, Verdict
 
@@ -45,20 +41,9 @@ class Gate:
 
     def run(self, cell_ids: list[str], console: Console) -> None:
         """Run the cells that are not finished, judge all, and write the report."""
-        started, clock = datetime.now(UTC), time.monotonic()
-        runs = self.plan.runs(self.cells[cell_id] for cell_id in cell_ids)
-        done = self.plan.execute(runs, console)
-        judged = judge_cells((result.record, result.reused) for result in done)
-        self.results = {cell.record.cell_id: cell for cell in judged}
-        self.result = GateResult(
-            command=command_line(),
-            started_at=started.isoformat(timespec="seconds"),
-            duration_s=time.monotonic() - clock,
-            harness_version=__version__,
-            cells=judged,
-        )
-        self.folder = reports.new_folder(reports_dir(), started)
-        reports.write(self.result, self.folder)
+        cells = [self.cells[cell_id] for cell_id in cell_ids]
+        self.result, self.folder = run_gate(self.plan, cells, console)
+        self.results = {cell.record.cell_id: cell for cell in self.result.cells}
 
 
 _GATE = pytest.StashKey[Gate]()
@@ -152,7 +137,7 @@ def pytest_terminal_summary(
     gate = config.stash.get(_GATE, None)
     if not gate or not gate.result or not gate.folder:
         return
-    console = Console(file=terminalreporter._tw._file, width=terminalreporter._tw.fullwidth)
+    console = Console(file=terminalreporter._tw._file, width=max(100, terminalreporter._tw.fullwidth))
     console.print()
     console.print(terminal.table(gate.result))
     console.print(terminal.summary(gate.result))

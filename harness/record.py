@@ -196,7 +196,7 @@ class HardwareInfo(_Data):
 class Record(_Data):
     """One cell run."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     cell_id: str
     key: str
     """Digest of all that determines the result; equal keys are repeats of one experiment."""

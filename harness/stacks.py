@@ -1,22 +1,29 @@
-"""Stacks: exact package versions as of a release's day, and the environments built from them."""
+"""Stacks: exact package versions as of a release's day, and the departures a machine forces."""
 
-import fnmatch
 import hashlib
 import re
-import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
 
 from harness.errors import ConfigError, UnknownStackError
-from harness.locations import FIXTURES
 from harness.record import StackInfo
+from harness.stacks_file import (
+    STACKS_DIR,
+    Family,
+    ReleaseOverride,
+    StacksFile,
+    Where,
+    in_order,
+    read_config,
+)
 
-Family = Literal["unsloth", "reference"]
-Where = Literal["cpu", "gpu"]
+CURRENT = "current"
+"""The stack that is the environment the harness itself runs in."""
+FRONTIER = "frontier"
+"""The stack of the newest published packages, resolved when it is used."""
 
-_STACKS = FIXTURES / "stacks"
 _NAME = re.compile(r"(?P<family>unsloth|reference)-(?P<release>\d[\w.]*)")
 
 
@@ -27,6 +34,8 @@ class Stack:
     Attributes:
         lock: Text of the requirements file that is installed, hashes included.
         overrides: Every departure from what the release resolved to, in words.
+        alias: The name of a stack that no release names (`current`, `frontier`).
+        interpreter: The Python of an environment that exists already; the harness builds none.
     """
 
     family: Family
@@ -35,16 +44,23 @@ class Stack:
     python: str
     lock: str
     overrides: tuple[str, ...]
+    alias: str | None = None
+    interpreter: Path | None = None
 
     @property
     def name(self) -> str:
         """The name that cell ids begin with."""
-        return f"{self.family}-{self.release}"
+        return self.alias or f"{self.family}-{self.release}"
 
     @property
     def digest(self) -> str:
         """Twelve hex digits over the lock and the Python version."""
         return hashlib.sha256(f"{self.python}\n{self.lock}".encode()).hexdigest()[:12]
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Version by package name, as the lock has them."""
+        return versions_of(self.lock)
 
     def info(self) -> StackInfo:
         """Return the record's description of this stack."""
@@ -60,24 +76,29 @@ class Stack:
 
 def releases() -> list[str]:
     """Return the releases that have a lock, oldest first."""
-    found: list[str] = list(_config()["releases"])
-    return sorted(found, key=lambda release: [int(part) for part in re.findall(r"\d+", release)])
+    return in_order(_config().releases)
 
 
 def parse_name(name: str) -> tuple[Family, str]:
-    """Split a stack's name into family and release.
+    """Split a stack's name into family and release; `frontier` keeps its name as the release.
 
     Raises:
-        UnknownStackError: No such family, or no lock for that release.
+        UnknownStackError: No such family, no lock for that release, or `current` where the harness's
+            own environment cannot train.
     """
+    if name == FRONTIER:
+        return "unsloth", FRONTIER
+    if name == CURRENT:
+        current = load_stack(CURRENT, "cpu")
+        return current.family, current.release
     match = _NAME.fullmatch(name)
     family, release = (match["family"], match["release"]) if match else ("", "")
-    if not match or release not in _config()["releases"]:
+    if not match or release not in _config().releases:
         known = ", ".join(releases())
         raise UnknownStackError(
-            f"unknown stack {name!r}: a stack is unsloth-RELEASE or reference-RELEASE, "
-            f"and releases with a lock are {known}. "
-            "Add a release with an entry in fixtures/stacks/stacks.toml and its lock."
+            f"unknown stack {name!r}: a stack is unsloth-RELEASE, reference-RELEASE, current or "
+            f"frontier, and releases with a lock are {known}. "
+            f"`harness stack add {release or 'RELEASE'}` locks another."
         )
     return ("unsloth" if family == "unsloth" else "reference"), release
 
@@ -86,46 +107,70 @@ def parse_name(name: str) -> tuple[Family, str]:
 def load_stack(name: str, where: Where) -> Stack:
     """Read a stack's lock and apply the departures that hold for it.
 
+    `current` is looked up in the harness's own environment; `frontier` is resolved (once a day).
+
     Raises:
         UnknownStackError: No such stack.
         ConfigError: stacks.toml or the lock cannot be used.
+        StackBuildError: `frontier` cannot be resolved.
     """
+    if name in (CURRENT, FRONTIER):
+        from harness import live_stacks  # builds on this module
+
+        return live_stacks.current(where) if name == CURRENT else live_stacks.frontier(where)
     family, release = parse_name(name)
-    config = _config()
-    lock_file = _STACKS / f"unsloth-{release}.lock"
+    lock_file = lock_path(release)
     try:
-        entries = _split(lock_file.read_text(encoding="utf-8"))
+        lock = lock_file.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{lock_file}: {error.strerror}; stacks.toml names this release") from error
-    overrides = [
-        f"resolved with {o['requirement']}: {o['reason']}"
-        for o in config["releases"][release].get("overrides", [])
-    ]
-    for departure in config["departures"]:
-        if departure.get("where", where) == where and departure.get("family", family) == family:
-            overrides.extend(_apply(departure, entries))
-    lock = "".join(entry + "\n" for _, entry in sorted(entries.items()))
-    return Stack(family, release, where, config["python"], lock, tuple(overrides))
+        raise ConfigError(f"{lock_file}: {error.strerror}; stacks.toml names this release.") from error
+    return assemble(_config(), family, release, where, lock, _config().releases[release].overrides)
 
 
-def _apply(departure: dict[str, Any], entries: dict[str, str]) -> list[str]:
-    reason = departure["reason"]
-    if "replace" in departure:
-        package = departure["replace"]
-        if package not in entries:
-            return []
-        was = entries[package].split()[0]
-        hashes = "".join(f" \\\n    --hash={value}" for value in departure["hashes"])
-        entries[package] = departure["with"] + hashes
-        return [f"{was} replaced by {departure['with']}: {reason}"]
-    dropped = [
-        package
-        for package in sorted(entries)
-        if any(fnmatch.fnmatch(package, pattern) for pattern in departure["drop"])
-    ]
-    for package in dropped:
-        del entries[package]
-    return [f"without {', '.join(dropped)}: {reason}"] if dropped else []
+def assemble(
+    config: StacksFile,
+    family: Family,
+    release: str,
+    where: Where,
+    lock: str,
+    overrides: Sequence[ReleaseOverride] = (),
+) -> Stack:
+    """Apply to a lock the departures that hold for a family, a release and a kind of machine.
+
+    Args:
+        config: Where the departures are.
+        family: The stack's family.
+        release: Version of Unsloth that the lock belongs to.
+        where: Kind of machine.
+        lock: Untouched lock.
+        overrides: What it was resolved with.
+    """
+    entries = _split(lock)
+    said = [f"resolved with {override.requirement}: {override.reason}" for override in overrides]
+    for departure in config.departures:
+        if departure.holds_for(family, release, where):
+            said += departure.apply(entries)
+    departed = "".join(entry + "\n" for _, entry in sorted(entries.items()))
+    return Stack(family, release, where, config.python, departed, tuple(said))
+
+
+def lock_path(release: str, stacks_dir: Path = STACKS_DIR) -> Path:
+    """Return where a release's lock is, or would be."""
+    return stacks_dir / f"unsloth-{release}.lock"
+
+
+def versions_of(lock: str) -> dict[str, str]:
+    """Return version by package name of a lock."""
+    return {
+        package: entry.split()[0].removeprefix(f"{package}==")
+        for package, entry in _split(lock).items()
+    }
+
+
+def reload() -> None:
+    """Forget what was read of stacks.toml and the locks, after they have changed."""
+    _config.cache_clear()
+    load_stack.cache_clear()
 
 
 def _split(lock: str) -> dict[str, str]:
@@ -135,9 +180,5 @@ def _split(lock: str) -> dict[str, str]:
 
 
 @cache
-def _config() -> dict[str, Any]:
-    path = _STACKS / "stacks.toml"
-    try:
-        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+def _config() -> StacksFile:
+    return read_config()

@@ -127,7 +127,7 @@ def findings(result: GateResult) -> list[Finding]:
                 merged(verdict.advice for verdict in verdicts),
             )
         )
-    return sorted(found, key=lambda f: (-len(f.cells), -len(f.verdicts)))
+    return sorted(found, key=lambda f: (-len(f.cells), -len(f.verdicts), not f.advice))
 
 
 def gaps(result: GateResult) -> list[Gap]:

@@ -3,9 +3,19 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeGuard
 
 Point = tuple[float, float | None]
 """x and y; y is None where nothing was measured, and may be NaN or infinite."""
+
+
+_DRAWN_BELOW = 1e100
+"""Beyond any dtype of a model; arithmetic on larger numbers would overflow in the scales."""
+
+
+def is_drawn(value: float | None) -> TypeGuard[float]:
+    """Whether a value has a place on an axis: measured, finite, and not absurdly large."""
+    return value is not None and abs(value) < _DRAWN_BELOW
 
 
 @dataclass(frozen=True)
@@ -52,7 +62,7 @@ def round_step(raw: float) -> float:
 
 def value_scale(values: Sequence[float], start: float, end: float, *, log: bool = False) -> Scale:
     """Return a scale that holds all finite values with some room, even if they are all equal."""
-    finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
+    finite = [value for value in values if is_drawn(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     if log and low > 0:
         return Scale(low / 2, high * 2, start, end, log=True)
@@ -75,7 +85,7 @@ def thin(points: Sequence[Point], limit: int) -> list[Point]:
         odd: list[int] = []
         for index in range(begin, min(begin + stretch, len(points))):
             y = points[index][1]
-            if y is not None and math.isfinite(y):
+            if is_drawn(y):
                 known.append((y, index))
             else:
                 odd.append(index)
@@ -88,7 +98,7 @@ def runs(points: Sequence[Point]) -> list[list[tuple[float, float]]]:
     """Split a curve into its stretches of finite values, so that a gap is drawn as a gap."""
     found: list[list[tuple[float, float]]] = [[]]
     for x, y in points:
-        if y is not None and math.isfinite(y):
+        if is_drawn(y):
             found[-1].append((x, y))
         elif found[-1]:
             found.append([])

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup, escape
 
-from harness.reports.axes import Point, Scale, runs, thin, value_scale
+from harness.reports.axes import Point, Scale, is_drawn, runs, thin, value_scale
 from harness.reports.wording import clean, count, loss, number, one_line
 
 STYLES = 8
@@ -22,6 +22,7 @@ _SHAPES = (
     "m-1.2 -4h2.4v8h-2.4z",  # upright bar
     "m-4 -4l4 2l4 -2l-2 4l2 4l-4 -2l-4 2l2 -4z",  # star
 )
+_MAX_X = 1e12  # steps and epochs; a corrupt one must not stretch the axis
 _CROSS = "m-3.5 -3.5l7 7m0 -7l-7 7"
 
 
@@ -123,8 +124,9 @@ def _chart(
     log: bool = False,
     limit: float | None = None,
 ) -> Markup:
-    ys = [y for curve in curves for _, y in curve.points if y is not None and math.isfinite(y)]
-    xs = [x for curve in curves for x, _ in curve.points if math.isfinite(x)] or [0.0, 1.0]
+    curves = [replace(c, points=[p for p in c.points if abs(p[0]) < _MAX_X]) for c in curves]
+    ys = [y for curve in curves for _, y in curve.points if is_drawn(y)]
+    xs = [x for curve in curves for x, _ in curve.points] or [0.0, 1.0]
     if limit is not None:
         ys.append(limit)
     x = Scale(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1, frame.left + 6.0,
@@ -184,7 +186,7 @@ def _line(curve: Curve, x: Scale, y: Scale, frame: Frame, *, markers: bool) -> s
     crosses = "".join(
         f"M{x(at):.1f} {frame.top}{_CROSS}"
         for at, value in curve.points
-        if value is not None and not math.isfinite(value)
+        if value is not None and not is_drawn(value)
     )
     if crosses:
         parts.append(f'<path class="cross" d="{crosses}"/>')

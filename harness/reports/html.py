@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -20,6 +20,9 @@ MAX_BYTES = 2_000_000
 
 MAX_CELLS = 1_000
 _MAX_TEXT = 6_000
+_NOTE_BYTES = 300
+_SECTIONS = Markup("<!-- sections -->")
+"""No text of a record can hold this marker: its `<` would be escaped."""
 _MANY = 40
 """With more sections than this the browser lays them out only as they come into view."""
 
@@ -39,12 +42,10 @@ def render(result: GateResult, limit: int = MAX_BYTES) -> str:
     """
     for shown in _fewer(min(len(result.cells), MAX_CELLS)):
         page = _Page(result, shown)
-        # Each section adds a line break; `shown` has as many digits as any number in brief.
-        fixed = _bytes(page.frame([], in_brief=shown)) + shown
-        sections, in_brief = page.sections(limit - fixed)
-        text = page.frame(sections, in_brief=in_brief)
+        frame = page.frame()
+        text = frame.replace(_SECTIONS, page.sections(limit - _bytes(frame)), 1)
         if _bytes(text) <= limit:
-            return text
+            break
     return text
 
 
@@ -60,8 +61,8 @@ class _Page:
         self.stacks = views.stack_views(self.views)
         self.stack_of = {id(view): stack for stack in self.stacks for view in stack.cells}
 
-    def frame(self, sections: Sequence[Markup], in_brief: int = 0) -> str:
-        """Render everything but the cells' own sections, and put those in."""
+    def frame(self) -> str:
+        """Render everything but the cells' own sections, with a marker in their place."""
         cells = [view.cell for view in self.views]
         return _template("report.html.j2").render(
             result=self.result,
@@ -78,31 +79,32 @@ class _Page:
             aspects=self.aspects,
             figures=views.figures(self.views),
             stacks=self.stacks,
-            sections=sections,
-            in_brief=in_brief,
+            sections=_SECTIONS,
             many=len(self.views) > _MANY,
             left_out=len(self.result.cells) - len(self.views),
         )
 
-    def sections(self, budget: int) -> tuple[list[Markup], int]:
-        """Render each cell in full as long as the budget holds, worst first; else in brief.
+    def sections(self, budget: int) -> str:
+        """Render each cell in full while the budget of bytes lasts, worst first; else in brief.
 
         Returns:
-            The sections in the order of the run, and how many of them are in brief.
+            The sections in the order of the run, after a note on how many of them are in brief.
         """
-        brief = [self._section(view, full=False) for view in self.views]
-        spent = sum(map(_bytes, brief))
-        ranked = sorted(self.views, key=lambda view: facts.severity(view.cell))
-        chosen, in_brief = list(brief), len(brief)
-        for view in ranked:
+        chosen = [self._section(view, full=False) for view in self.views]
+        spent = sum(map(_bytes, chosen)) + _NOTE_BYTES
+        in_brief = len(chosen)
+        for view in sorted(self.views, key=lambda view: facts.severity(view.cell)):
             full = self._section(view, full=True)
-            more = _bytes(full) - _bytes(brief[view.index])
-            if spent + more > budget:
+            spent += _bytes(full) - _bytes(chosen[view.index])
+            if spent > budget:
                 break
-            spent += more
             chosen[view.index] = full
             in_brief -= 1
-        return chosen, in_brief
+        note = (
+            f'<p class="note">{in_brief} of {wording.count(len(chosen), "cell")} in brief to keep '
+            "this page small, red cells last; all of it is in <code>result.json</code>.</p>\n"
+        )
+        return (note if in_brief else "") + "".join(chosen)
 
     def _section(self, view: CellView, *, full: bool) -> Markup:
         _, arguments, variables = self.aspects[:3]
@@ -150,6 +152,7 @@ def _environment() -> Environment:
         finalize=_tidy,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
     )
     folder = files("harness.reports") / "templates"
     style = (folder / "report.css").read_text(encoding="utf-8").strip()

@@ -2,12 +2,12 @@ import math
 from typing import Any
 
 import pytest
-from harness.hardware import load_profiles
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.checks import Context
 from harness.checks.eval_loss_moves import judge, relative_drop
+from harness.hardware import load_profiles
 from harness.verdict import Outcome
 from tests.unit.records import EVAL_LOSSES, LAYERS, NAN, STEPS, evaluations, make_record
 

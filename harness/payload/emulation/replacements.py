@@ -6,6 +6,7 @@ itself in the record (`hardware.replaced`), so that nobody takes it for the rele
 
 import importlib.util
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -42,7 +43,7 @@ def _cut_cross_entropy() -> bool:
 
     def linear_cross_entropy(e: Any, c: Any, targets: Any, *args: Any, **options: Any) -> Any:
         # The kernel keeps logits in float32 whatever the dtype of its factors.
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast("cuda", enabled=False):
             options["impl"] = "torch_compile"
             return original(e.float(), c.float(), targets, *args, **options)
 
@@ -61,6 +62,29 @@ def _bitsandbytes() -> bool:
 
     bitsandbytes.functional.lib = _Library(bitsandbytes.functional.lib)
     return True
+
+
+@stand_in_for(
+    "unsloth_zoo.patching_utils.patch_compiled_autograd",
+    "it rewrites the source of torch.compile's autograd as torch 2.6 had it and fails on the torch of "
+    "this environment; nothing is compiled in an emulated run, so it is skipped",
+)
+def _compiled_autograd() -> bool:
+    spec = importlib.util.find_spec("unsloth_zoo")
+    if spec is None or spec.origin is None:
+        return False
+    source = Path(spec.origin).with_name("patching_utils.py").read_text(encoding="utf-8")
+    if _UNGUARDED not in source:
+        return False
+    from torch._dynamo import compiled_autograd
+
+    # The name by which the patch knows that it has been applied.
+    compiled_autograd.AutogradCompilerInstance.end_capture.__name__ = "unsloth_end_capture"
+    return True
+
+
+# As of unsloth_zoo 2025.3.12; later releases test the match first.
+_UNGUARDED = r"""n = len(re.search(r"\n([ ]{1,})return compiled_fn", source).group(1))"""
 
 
 class _Library:

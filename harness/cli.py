@@ -1,0 +1,137 @@
+"""The command line: parses, calls, prints. `harness --help` lists the commands."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness import reports
+from harness.errors import HarnessError
+from harness.doctor import as_dict, diagnose, render
+from harness.experiment import describe, prepare
+from harness.gate import GateResult, judge_cells
+from harness.hardware import detect
+from harness.matrix import DEFAULT_MATRIX, Overrides
+from harness.plan import Options, Plan, run_gate
+from harness.reports import terminal
+
+app = typer.Typer(
+    help="Is this upgrade of the Gemma-3 LoRA stack safe on this hardware, and if not, why?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console()
+
+MatrixFile = Annotated[Path, typer.Option("--matrix", help="Matrix file.")]
+Model = Annotated[str | None, typer.Option(help="A checkpoint folder in place of the fixture.")]
+Data = Annotated[str | None, typer.Option(help=".tsv or .jsonl of source / target pairs.")]
+Scale = Annotated[str | None, typer.Option(help="A [scales] entry of the matrix file.")]
+
+
+@app.command()
+def cells(
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """List the ids of the default cells on this machine."""
+    plan = Plan(Options(matrix=matrix))
+    if as_json:
+        described = [describe(prepare(c, plan.matrix, plan.machine)) for c in plan.matrix.cells]
+        typer.echo(json.dumps(described, indent=1))
+    else:
+        for cell in plan.matrix.cells:
+            typer.echo(cell.id)
+
+
+@app.command()
+def run(
+    cell_ids: Annotated[list[str], typer.Argument(metavar="CELL...", help="Ids of cells.")],
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    model: Model = None,
+    data: Data = None,
+    scale: Scale = None,
+    jobs: Annotated[int | None, typer.Option(help="Cells at once.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for one cell.")] = None,
+    fault: Annotated[Path | None, typer.Option(help="A fault plugin to inject.")] = None,
+    *,
+    fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
+) -> None:
+    """Run cells, in the default matrix or not, judge them and write a report."""
+    options = Options(matrix, Overrides(model, data, scale), jobs, fresh, timeout, fault)
+    plan = Plan(options)
+    result, folder = run_gate(plan, [plan.matrix.cell(cell_id) for cell_id in cell_ids], console)
+    _show(result)
+    console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="A folder below reports/runs.")],
+    *,
+    judge: Annotated[bool, typer.Option(help="Judge the records again, too.")] = False,
+) -> None:
+    """Render a report again, without training."""
+    result = reports.load(folder)
+    if judge:
+        runs = [(r, c.reused) for c in result.cells for r in (c.record, *c.repeats)]
+        result = result.model_copy(update={"cells": judge_cells(runs)})
+    for path in reports.write(result, folder):
+        console.print(str(path), soft_wrap=True)
+    raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def doctor(
+    hardware: Annotated[str | None, typer.Option(help="A card you may not have: t4, l4 ...")] = None,
+    model: Annotated[str, typer.Option(help="270m, 1b, 4b, 12b, 27b, or a folder.")] = "4b",
+    batch_size: Annotated[int, typer.Option(min=1)] = 2,
+    seq_len: Annotated[int, typer.Option(min=1)] = 2048,
+    lora_r: Annotated[int, typer.Option(min=1)] = 8,
+    *,
+    load_in_4bit: Annotated[bool, typer.Option()] = False,
+    gradient_checkpointing: Annotated[bool, typer.Option()] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+) -> None:
+    """Say before any training which precision fits this hardware, and whether the model does."""
+    diagnosis = diagnose(
+        detect(),
+        hardware=hardware,
+        model=model,
+        batch_size=batch_size,
+        seq_len=seq_len,
+        load_in_4bit=load_in_4bit,
+        gradient_checkpointing=gradient_checkpointing,
+        lora_r=lora_r,
+    )
+    if as_json:
+        typer.echo(json.dumps(as_dict(diagnosis), indent=1))
+    else:
+        console.print(render(diagnosis))
+    raise typer.Exit(0 if diagnosis.fits else 1)
+
+
+def _show(result: GateResult) -> None:
+    console.print(terminal.table(result))
+    console.print(terminal.summary(result))
+
+
+def main() -> None:
+    """Run the command; an expected failure prints one message and exits with its own code."""
+    try:
+        app()
+    except HarnessError as error:
+        Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("interrupted; finished cells are kept, run again to go on")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,146 @@
+"""What each kind of hardware can do: the profiles of fixtures/hardware.toml."""
+
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    StringConstraints,
+    ValidationError,
+)
+
+from harness.errors import ConfigError, HardwareError
+from harness.locations import FIXTURES
+
+DEFAULT_PROFILES = FIXTURES / "hardware.toml"
+BF16_CAPABILITY = (8, 0)
+"""First compute capability with bfloat16 tensor cores: Ampere (CUDA C++ Programming Guide)."""
+EMULATED = "-emulated"
+"""Ends the slug of a card that is shown to the library while its tensors live on the CPU."""
+GIB = 1 << 30
+
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+Name = Annotated[str, StringConstraints(min_length=1)]
+Capability = Annotated[str, StringConstraints(pattern=r"^\d+\.\d$")]
+
+
+class Profile(BaseModel):
+    """What a kind of hardware can do.
+
+    Attributes:
+        names: As NVML and torch report the card; emulation shows the first.
+        compute_capability: `7.5`; None for the CPU.
+        memory_gib: Total memory in GiB; None for the CPU.
+        sm_count: Streaming multiprocessors; None for the CPU and for cards without an entry.
+        half_tflops: Peak dense 16-bit tensor TFLOPS from the data sheet, where there is one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    slug: Slug
+    names: tuple[Name, ...] = Field(min_length=1)
+    compute_capability: Capability | None = None
+    memory_gib: PositiveFloat | None = None
+    sm_count: PositiveInt | None = None
+    half_tflops: PositiveFloat | None = None
+
+    @property
+    def name(self) -> str:
+        """The name shown to the library under emulation."""
+        return self.names[0]
+
+    @property
+    def bf16(self) -> bool:
+        """Whether the card has bfloat16; for the CPU ask `Machine.cpu.bf16`.
+
+        Never asked of torch: `torch.cuda.is_bf16_supported()` counts emulated bfloat16 in and
+        answers True on a T4.
+        """
+        if self.compute_capability is None:
+            return False
+        major, minor = self.compute_capability.split(".")
+        return (int(major), int(minor)) >= BF16_CAPABILITY
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """Total memory in bytes."""
+        return None if self.memory_gib is None else int(self.memory_gib * GIB)
+
+
+def load_profiles(path: Path = DEFAULT_PROFILES) -> dict[str, Profile]:
+    """Read the hardware profiles, by slug, in file order.
+
+    Raises:
+        ConfigError: Not TOML, a bad value, or one card name in two profiles; the message shows it.
+    """
+    return dict(_load(path))
+
+
+@cache
+def _load(path: Path) -> dict[str, Profile]:
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the hardware profiles {path}: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    if data.get("schema") != 1 or not isinstance(data.get("profiles"), dict):
+        raise ConfigError(
+            f"{path}: schema = {data.get('schema')!r}; "
+            "expected schema = 1 and [profiles.SLUG] tables."
+        )
+    profiles = {slug: _parse(slug, fields, path) for slug, fields in data["profiles"].items()}
+    owners: dict[str, str] = {}
+    for slug, name in ((p.slug, name) for p in profiles.values() for name in p.names):
+        if name in owners:
+            raise ConfigError(
+                f"{path}: profiles.{slug} and profiles.{owners[name]} both name {name!r}."
+            )
+        owners[name] = slug
+    return profiles
+
+
+def _parse(slug: str, fields: Any, path: Path) -> Profile:
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{path}: profiles.{slug} = {fields!r}: expected a table.")
+    if slug == "gpu" or slug.endswith(EMULATED):
+        raise ConfigError(
+            f"{path}: profiles.{slug}: `gpu` stands for any GPU and `...{EMULATED}` for an "
+            "emulated card; choose another slug."
+        )
+    try:
+        profile = Profile.model_validate({**fields, "slug": slug})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(
+            f"{path}: profiles.{slug}.{where} = {first.get('input')!r}: {first['msg']}."
+        ) from error
+    card = (profile.compute_capability, profile.memory_gib, profile.sm_count)
+    if (None in card) if slug != "cpu" else any(card):
+        raise ConfigError(
+            f"{path}: profiles.{slug}: compute_capability, memory_gib, sm_count = {card!r}: "
+            "a card has all three, the cpu none."
+        )
+    return profile
+
+
+def profile(slug: str) -> Profile:
+    """Return the profile of a slug.
+
+    Raises:
+        HardwareError: Unknown; the message lists the known ones.
+    """
+    profiles = load_profiles()
+    if slug not in profiles:
+        raise HardwareError(
+            f"unknown hardware {slug!r}; known: {', '.join(profiles)}. "
+            f"Add {slug!r} to {DEFAULT_PROFILES.name}, or choose one of these."
+        )
+    return profiles[slug]

@@ -1,0 +1,84 @@
+"""uv, started as a child process: the one place through which the harness reaches a registry."""
+
+import os
+import subprocess
+import tempfile
+
+from uv import find_uv_bin
+
+from harness.errors import StackBuildError
+
+# Settings of the user's own that would change what a release resolves to.
+_NOT_PASSED_ON = (
+    "UV_BUILD_CONSTRAINT",
+    "UV_CONSTRAINT",
+    "UV_EXCLUDE_NEWER",
+    "UV_FIND_LINKS",
+    "UV_FORK_STRATEGY",
+    "UV_OVERRIDE",
+    "UV_PRERELEASE",
+    "UV_RESOLUTION",
+    "UV_TORCH_BACKEND",
+)
+# uv does not read pip's configuration; what is set for pip serves where uv's own is not set.
+_FROM_PIP = {
+    "PIP_INDEX_URL": ("UV_DEFAULT_INDEX", "UV_INDEX_URL"),
+    "PIP_EXTRA_INDEX_URL": ("UV_INDEX", "UV_EXTRA_INDEX_URL"),
+    "PIP_CERT": ("SSL_CERT_FILE",),
+}
+_NO_SOLUTION = 1
+
+
+class NoSolutionError(StackBuildError):
+    """uv reached the registry, and no set of its packages meets the requirements."""
+
+
+def run_uv(*arguments: str, purpose: str) -> str:
+    """Run uv and return what it printed.
+
+    It runs in an empty folder, so that no project's configuration takes part; the user's own uv
+    configuration, index, certificates and proxy do.
+
+    Args:
+        arguments: Command line after `uv`; paths absolute.
+        purpose: What it is for, as the end of "cannot ...".
+
+    Raises:
+        NoSolutionError: The requirements contradict each other or ask for what is not published.
+        StackBuildError: Anything else: no network, no disk, a wrong hash. Both end with uv's words.
+    """
+    with tempfile.TemporaryDirectory(prefix="gemma-lora-gate-uv-") as empty:
+        result = subprocess.run(
+            [find_uv_bin(), *arguments],
+            cwd=empty,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if result.returncode == 0:
+        return result.stdout
+    said = result.stderr.strip()[-2000:]
+    command = " ".join(arguments[:2])
+    if result.returncode == _NO_SOLUTION and "No solution found" in said and "disabled" not in said:
+        raise NoSolutionError(f"cannot {purpose}: `uv {command}` finds no solution.\n{said}")
+    raise StackBuildError(
+        f"cannot {purpose}: `uv {command}` exited {result.returncode}. Check the network and the "
+        f"disk, then run again.\n{said}"
+    )
+
+
+def environment() -> dict[str, str]:
+    """Return the environment variables that uv is started with."""
+    passed = {name: value for name, value in os.environ.items() if name not in _NOT_PASSED_ON}
+    for theirs, ours in _FROM_PIP.items():
+        if theirs in passed and not any(name in passed for name in ours):
+            passed[ours[0]] = passed[theirs]
+    return passed
+
+
+def find_links() -> list[str]:
+    """Return uv arguments for the wheel folders that the user has set, for uv or for pip."""
+    folders = os.environ.get("UV_FIND_LINKS", "").split(",")
+    folders += os.environ.get("PIP_FIND_LINKS", "").split()
+    return [arg for folder in folders if folder for arg in ("--find-links", folder)]

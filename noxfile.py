@@ -1,0 +1,94 @@
+"""Sessions: `nox -l` lists them. Everything after `--` goes to pytest.
+
+    nox -s gpu_matrix -- -k nf4      the main job, on the cells that pytest's -k selects
+    nox -s tests                     unit, integration and browser tests
+"""
+
+import os
+import shlex
+from datetime import UTC, datetime
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "uv"
+nox.options.sessions = ["lint", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+PYTHON = "3.11"
+
+
+def _sync(session: nox.Session, *groups: str) -> None:
+    """Install the project and dependency groups exactly as uv.lock says."""
+    session.run_install(
+        "uv",
+        "sync",
+        "--quiet",
+        "--locked",
+        f"--python={session.virtualenv.location}",
+        *(f"--group={group}" for group in groups),
+        env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
+    )
+
+
+def _gate(session: nox.Session, *arguments: str) -> None:
+    junit = Path("reports") / "runs" / f"junit-{datetime.now(UTC):%Y%m%d-%H%M%S}.xml"
+    posargs = shlex.join(session.posargs)
+    session.run(
+        "pytest",
+        "-p",
+        "no:cacheprovider",
+        "-q",
+        "--no-header",
+        "-rN",
+        f"--junitxml={junit}",
+        *arguments,
+        *session.posargs,
+        env={"HARNESS_COMMAND": f"nox -s {session.name}" + (f" -- {posargs}" if posargs else "")},
+    )
+
+
+@nox.session(python=PYTHON)
+def gpu_matrix(session: nox.Session) -> None:
+    """Fine-tune every cell of the matrix and judge it: the gate."""
+    _sync(session)
+    _gate(session, "tests/matrix")
+
+
+@nox.session(python=PYTHON)
+def tests(session: nox.Session) -> None:
+    """Run unit, integration and browser tests."""
+    _sync(session, "test")
+    session.run("pytest", *(session.posargs or ["tests/unit", "tests/integration", "tests/browser"]))
+
+
+@nox.session(python=PYTHON)
+def unit(session: nox.Session) -> None:
+    """Run the unit tests alone: seconds, no torch."""
+    _sync(session, "test")
+    session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def benchmarks(session: nox.Session) -> None:
+    """Measure what the harness itself costs."""
+    _sync(session, "test")
+    session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def lint(session: nox.Session) -> None:
+    """Check style and types."""
+    _sync(session, "test", "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+
+
+@nox.session(python=PYTHON)
+def sample_report(session: nox.Session) -> None:
+    """Run the default matrix afresh and keep its text formats under reports/sample."""
+    _sync(session)
+    os.environ["HARNESS_REPORTS"] = str(Path("reports").resolve())
+    _gate(session, "tests/matrix", "--fresh")

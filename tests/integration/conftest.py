@@ -1,0 +1,38 @@
+"""Real fine-tunes, shared by the tests of a session. Stacks come from the user's cache."""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from harness.gate import CellResult, judge_cells
+from harness.locations import FIXTURES
+from harness.plan import Options, Plan
+
+Judge = Callable[..., CellResult]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def reports_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A record store of this session's own, so that nothing is reused from an earlier one."""
+    folder = tmp_path_factory.mktemp("reports")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_REPORTS", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def judge(reports_folder: Path) -> Judge:
+    """Run one cell for real and judge it, with a fault from fixtures/faults if one is named."""
+
+    def run(cell_id: str, fault: str | None = None, timeout_s: float | None = None) -> CellResult:
+        path = FIXTURES / "faults" / f"{fault}.py" if fault else None
+        plan = Plan(Options(fault=path, timeout_s=timeout_s))
+        runs = plan.runs([plan.matrix.cell(cell_id)])
+        results = plan.execute(runs, Console(file=io.StringIO()))
+        (cell,) = judge_cells((r.record, r.reused) for r in results)
+        return cell
+
+    return run

@@ -1,0 +1,97 @@
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from harness import reports
+from harness.errors import CorruptRecordError, InputError, StorageError
+from tests.unit.gate_results import mixed
+
+STARTED = datetime(2026, 11, 24, 8, 10, tzinfo=UTC)
+
+
+def test_a_folder_holds_result_page_and_summary(tmp_path: Path) -> None:
+    written = reports.write(mixed(), tmp_path / "new")
+
+    assert [path.name for path in written] == ["result.json", "report.html", "summary.md"]
+    assert sorted((tmp_path / "new").iterdir()) == sorted(written)
+
+
+def test_a_result_is_read_back_as_it_was_written_nan_included(tmp_path: Path) -> None:
+    reports.write(mixed(), tmp_path)
+    loaded = reports.load(tmp_path)
+
+    # NaN is not equal to itself: compare the text.
+    assert loaded.model_dump_json() == mixed().model_dump_json()
+    assert "NaN" in (tmp_path / "result.json").read_text()
+
+
+def test_rendering_again_gives_the_same_files(tmp_path: Path) -> None:
+    first = reports.write(mixed(), tmp_path / "a")
+    second = reports.write(reports.load(tmp_path / "a"), tmp_path / "b")
+
+    assert [p.read_bytes() for p in first] == [p.read_bytes() for p in second]
+
+
+def test_a_folder_without_a_result_is_an_input_error(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"result\.json does not exist"):
+        reports.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("", "the whole file"),
+        ('{"command": "x"', "the whole file"),
+        ('{"command": "x"}', "started_at"),
+    ],
+)
+def test_a_broken_result_is_corrupt_and_says_where(tmp_path: Path, text: str, where: str) -> None:
+    (tmp_path / "result.json").write_text(text)
+
+    with pytest.raises(CorruptRecordError, match=where):
+        reports.load(tmp_path)
+
+
+def test_a_result_with_a_record_of_another_schema_is_corrupt(tmp_path: Path) -> None:
+    reports.write(mixed(), tmp_path)
+    data = json.loads((tmp_path / "result.json").read_text())
+    data["cells"][1]["record"]["schema_version"] = 2
+    (tmp_path / "result.json").write_text(json.dumps(data))
+
+    with pytest.raises(CorruptRecordError, match=r"cells\.1\.record\.schema_version"):
+        reports.load(tmp_path)
+
+
+def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("a file")
+
+    with pytest.raises(StorageError):
+        reports.write(mixed(), tmp_path / "taken")
+
+
+def test_each_run_gets_a_folder_and_latest_points_to_the_last(tmp_path: Path) -> None:
+    east = STARTED.astimezone(timezone(timedelta(hours=5)))
+    first, second = reports.new_folder(tmp_path, STARTED), reports.new_folder(tmp_path, east)
+
+    assert first == tmp_path / "runs" / "20261124T081000Z"
+    assert second == tmp_path / "runs" / "20261124T081000Z-2"
+    assert (tmp_path / "latest").resolve() == second.resolve()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "runs"]
+
+
+def test_a_real_folder_named_latest_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    (tmp_path / "latest" / "mine").touch()
+
+    assert reports.new_folder(tmp_path, STARTED).is_dir()
+    assert (tmp_path / "latest" / "mine").exists()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "runs"]
+
+
+def test_a_file_in_the_way_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "runs").write_text("a file")
+
+    with pytest.raises(StorageError, match="HARNESS_REPORTS"):
+        reports.new_folder(tmp_path, STARTED)
