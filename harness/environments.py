@@ -3,28 +3,29 @@
 import json
 import os
 import shutil
-import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from filelock import FileLock
-from uv import find_uv_bin
 
 from harness.errors import StackBuildError
 from harness.locations import cache_dir
+from harness.record import write_json_atomically
 from harness.stacks import Stack
+from harness.uv_tool import find_links, run_uv
 
 Say = Callable[[str], None]
 
 
 def python_of(stack: Stack) -> Path:
     """Return where the stack's interpreter is, built or not."""
-    return _folder(stack) / "bin" / "python"
+    return stack.interpreter or folder_of(stack) / "bin" / "python"
 
 
 def is_built(stack: Stack) -> bool:
     """Whether the environment is complete."""
-    return _manifest(stack).exists()
+    return stack.interpreter is not None or _manifest(stack).exists()
 
 
 def ensure(stack: Stack, say: Say = lambda message: None) -> Path:
@@ -35,61 +36,52 @@ def ensure(stack: Stack, say: Say = lambda message: None) -> Path:
     Raises:
         StackBuildError: uv failed; the message ends with what uv said.
     """
-    folder = _folder(stack)
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    if stack.interpreter is not None:
+        return stack.interpreter
+    folder = folder_of(stack)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StackBuildError(
+            f"cannot build stack {stack.name}: {folder.parent}: {error.strerror}. HARNESS_CACHE "
+            "chooses another folder."
+        ) from error
     with FileLock(f"{folder}.lock"):
         if not is_built(stack):
-            say(f"building {stack.name} ({stack.where}): {stack.lock.count('==')} packages")
+            say(f"building {stack.name} ({stack.where}): {len(stack.versions)} packages")
             _build(stack, folder)
     return python_of(stack)
 
 
-def _folder(stack: Stack) -> Path:
+def folder_of(stack: Stack) -> Path:
+    """Return the folder that the harness builds the stack in; its digest is in the name."""
     return cache_dir() / "stacks" / f"{stack.name}-{stack.where}-{stack.digest}"
 
 
 def _manifest(stack: Stack) -> Path:
-    return _folder(stack) / "stack.json"
+    return folder_of(stack) / "stack.json"
 
 
 def _build(stack: Stack, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    _uv("venv", "--quiet", "--python", stack.python, str(folder), stack=stack)
+    purpose = f"build stack {stack.name} ({stack.where})"
+    run_uv("venv", "--quiet", "--python", stack.python, str(folder), purpose=purpose)
     lock = folder / "requirements.lock"
     lock.write_text(stack.lock, encoding="utf-8")
     install = ["pip", "install", "--quiet", "--python", str(python_of(stack))]
     install += ["--no-deps", "--require-hashes", "--requirement", str(lock)]
-    links = _find_links()
+    links = find_links()
     try:
         if stack.where == "gpu":
-            _uv(*install, stack=stack)
+            run_uv(*install, purpose=purpose)
         elif links:
-            _uv(*install, *links, stack=stack)
+            run_uv(*install, *links, purpose=purpose)
         else:
-            _uv(*install, "--torch-backend", "cpu", stack=stack)
+            run_uv(*install, "--torch-backend", "cpu", purpose=purpose)
     except StackBuildError:
         if not links or stack.where == "gpu":
             raise
         # The user's own wheels lack the CPU build of torch: take it from PyTorch's index.
-        _uv(*install, "--torch-backend", "cpu", stack=stack)
+        run_uv(*install, "--torch-backend", "cpu", purpose=purpose)
     manifest = {"name": stack.name, "where": stack.where, "overrides": stack.overrides}
-    _manifest(stack).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-
-
-def _find_links() -> list[str]:
-    # uv does not read pip's configuration; a wheel folder set for pip must serve uv too.
-    folders = os.environ.get("UV_FIND_LINKS", "").split(",")
-    folders += os.environ.get("PIP_FIND_LINKS", "").split()
-    return [arg for folder in folders if folder for arg in ("--find-links", folder)]
-
-
-def _uv(*arguments: str, stack: Stack) -> None:
-    result = subprocess.run(
-        [find_uv_bin(), *arguments], capture_output=True, text=True, check=False
-    )
-    if result.returncode:
-        said = result.stderr.strip()[-2000:]
-        raise StackBuildError(
-            f"cannot build stack {stack.name} ({stack.where}): `uv {arguments[0]} {arguments[1]}` "
-            f"exited {result.returncode}. Check the network and the disk, then run again.\n{said}"
-        )
+    write_json_atomically(_manifest(stack), json.dumps(manifest, indent=1) + "\n")

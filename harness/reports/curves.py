@@ -138,7 +138,9 @@ def _chart(
         parts.append(f'<path class="limit" d="M{frame.left} {at:.1f}H{edge}"/>')
         parts.append(f'<text class="y" x="{edge}" y="{at + 14:.1f}">{limit:.6g}</text>')
     base = frame.height - frame.bottom
-    parts += [f'<path class="lost" d="M{x(at):.1f} {base}v-7"/>' for at in skipped]
+    if skipped:
+        ticks = "".join(f"M{x(at):.1f} {base}v-7" for at in skipped)
+        parts.append(f'<path class="lost" d="{ticks}"/>')
     # Coloured lines are drawn over grey ones.
     over = sorted(curves, key=lambda curve: curve.style is not None)
     parts += [_line(curve, x, y, frame, markers=markers) for curve in over]

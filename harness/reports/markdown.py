@@ -94,7 +94,7 @@ def escape(text: str, limit: int) -> str:
 def code(text: str, limit: int) -> str:
     """Make any text one line of code that is safe in a table, too."""
     line = one_line(text, limit)
-    if not re.search(r"[`|\\]", line):
+    if not re.search(r"[`|\\<]", line):
         return f"`{line}`" if line else "` `"
     # A code span cannot hold these: spell every special character as an entity instead.
     return f"<code>{re.sub(r'[^A-Za-z0-9 ./=,-]', lambda m: f'&#{ord(m[0])};', line)}</code>"

@@ -38,7 +38,7 @@ def table(result: GateResult) -> Table:
             Text(_folded(labelled(one_line(record.cell_id, 160), record))),
             _outcome(cell.outcome),
             Text(loss_words(record)),
-            Text(one_line(effective_precision(record), 80)),
+            Text(one_line(effective_precision(record), 80).replace(", ", "\n")),
             Text(f"{rate(tokens_per_second(record))}{' emu' if is_emulated(record) else ''}"),
             Text(f"{size(memory[0])} {memory[1]}" if memory else NOT_MEASURED),
         )

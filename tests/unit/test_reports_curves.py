@@ -108,7 +108,10 @@ def test_a_finite_curve_has_no_cross() -> None:
 def test_skipped_steps_are_ticked() -> None:
     svg = small([(1.0, 2.0), (2.0, 1.0), (3.0, 1.0)], "train loss", skipped=[2.0, 3.0])
 
-    assert svg.count('class="lost"') == 2
+    ticks = re.search(r'class="lost" d="([^"]+)"', svg)
+    assert ticks is not None
+    assert ticks[1].count("M") == 2
+    assert "lost" not in small([(1.0, 2.0), (2.0, 1.0)], "train loss")
 
 
 def test_a_limit_is_drawn_and_labelled() -> None:
