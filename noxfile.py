@@ -1,7 +1,7 @@
 """Sessions: `nox -l` lists them. Everything after `--` goes to pytest.
 
-    nox -s gpu_matrix -- -k nf4      the main job, on the cells that pytest's -k selects
-    nox -s tests                     unit, integration and browser tests
+nox -s gpu_matrix -- -k nf4      the main job, on the cells that pytest's -k selects
+nox -s tests                     unit, integration and browser tests
 """
 
 import os
@@ -60,7 +60,9 @@ def gpu_matrix(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run unit, integration and browser tests."""
     _sync(session, "test")
-    session.run("pytest", *(session.posargs or ["tests/unit", "tests/integration", "tests/browser"]))
+    session.run(
+        "pytest", *(session.posargs or ["tests/unit", "tests/integration", "tests/browser"])
+    )
 
 
 @nox.session(python=PYTHON)

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 
 from harness import reports
-from harness.errors import HarnessError
 from harness.doctor import as_dict, diagnose, render
+from harness.errors import HarnessError
 from harness.experiment import describe, prepare
 from harness.gate import GateResult, judge_cells
 from harness.hardware import detect
@@ -88,7 +88,9 @@ def report(
 
 @app.command()
 def doctor(
-    hardware: Annotated[str | None, typer.Option(help="A card you may not have: t4, l4 ...")] = None,
+    hardware: Annotated[
+        str | None, typer.Option(help="A card you may not have: t4, l4 ...")
+    ] = None,
     model: Annotated[str, typer.Option(help="270m, 1b, 4b, 12b, 27b, or a folder.")] = "4b",
     batch_size: Annotated[int, typer.Option(min=1)] = 2,
     seq_len: Annotated[int, typer.Option(min=1)] = 2048,

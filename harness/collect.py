@@ -74,9 +74,7 @@ def build_record(
     translations = [
         Translation(**row) for event in _of("translations", events) for row in event["rows"]
     ]
-    hardware = to_record(
-        experiment.target, machine, experiment.threads, experiment.parallel_cells
-    )
+    hardware = to_record(experiment.target, machine, experiment.threads, experiment.parallel_cells)
     return Record(
         cell_id=experiment.cell.id,
         key=experiment.key,

@@ -72,7 +72,9 @@ def read_pairs(path: Path) -> list[Pair]:
         raise InputError(f"cannot read {path}: {error}.") from error
     pairs = []
     for number, row in enumerate(rows, start=1):
-        found = next((c for c in _COLUMNS if isinstance(row, dict) and all(row.get(k) for k in c)), None)
+        found = next(
+            (c for c in _COLUMNS if isinstance(row, dict) and all(row.get(k) for k in c)), None
+        )
         if found is None:
             raise InputError(
                 f"{path}, row {number}: needs non-empty fields source and target, has {row!r}."

@@ -1,84 +1,18 @@
 """What this hardware can do with a Gemma-3 fine-tune, said before any training."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
+from harness.doctor_report import Diagnosis, Subject, as_dict, render
 from harness.errors import ConfigError
-from harness.gemma3 import Architecture, architecture, published
+from harness.gemma3 import architecture
 from harness.hardware import Machine, profile, resolve
-from harness.memory_model import Attention, Estimate, Run, Widths, estimate
-from harness.profiles import EMULATED, GIB, Profile, load_profiles
+from harness.memory_advice import Budget, suggest
+from harness.memory_model import Attention, Run, estimate
+from harness.precision_advice import recommend
+from harness.profiles import EMULATED, GIB, Profile
 
-_SEQ_STEP = 64
-
-
-@dataclass(frozen=True)
-class Subject:
-    """The hardware the question is about.
-
-    Attributes:
-        present: Whether it is in this machine; else the figures are the profile's.
-        memory_bytes: Total; `available_bytes` is less where other processes hold GPU memory.
-        fp16: Whether it computes float16 in hardware; Gemma-3 must not use it either way.
-    """
-
-    slug: str
-    name: str
-    device: Literal["cpu", "gpu"]
-    present: bool
-    bf16: bool
-    fp16: bool
-    memory_bytes: int
-    available_bytes: int
-    cores: int
-    compute_capability: str | None
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """The precision to train Gemma-3 in on this hardware, and why.
-
-    Attributes:
-        request: Name of the dtype request.
-        caution: What is lost by it; empty when nothing is.
-    """
-
-    request: str
-    weights: str
-    activations: str
-    autocast: str
-    why: str
-    caution: str
-    widths: Widths
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """A change after which the fine-tune is estimated to fit."""
-
-    change: str
-    total_bytes: int
-    available_bytes: int
-
-
-@dataclass(frozen=True)
-class Diagnosis:
-    """The answer: hardware, precision, memory, and what to change."""
-
-    subject: Subject
-    precision: Recommendation
-    model: Architecture
-    run: Run
-    memory: Estimate
-    suggestions: tuple[Suggestion, ...]
-
-    @property
-    def fits(self) -> bool:
-        """Whether the estimated peak is within the memory that is available."""
-        return self.memory.total_bytes <= self.subject.available_bytes
+__all__ = ["Diagnosis", "as_dict", "diagnose", "render"]
 
 
 def diagnose(
@@ -119,7 +53,10 @@ def diagnose(
     precision = recommend(subject.device, subject.bf16)
     memory = estimate(shapes, run, precision.widths)
     draft = Diagnosis(subject, precision, shapes, run, memory, ())
-    return draft if draft.fits else replace(draft, suggestions=tuple(_suggest(draft)))
+    if draft.fits:
+        return draft
+    budget = Budget(subject.slug, shapes, run, precision.widths, subject.available_bytes)
+    return replace(draft, suggestions=tuple(suggest(budget)))
 
 
 def examine(machine: Machine, hardware: str | None) -> Subject:
@@ -189,132 +126,3 @@ def _absent(card: Profile, machine: Machine, notes: tuple[str, ...]) -> Subject:
         compute_capability=card.compute_capability,
         notes=notes,
     )
-
-
-def recommend(device: Literal["cpu", "gpu"], bf16: bool) -> Recommendation:
-    """Return the precision for Gemma-3; each is one that fixtures/precision.toml lets pass."""
-    on_gpu = device == "gpu"
-    if bf16:
-        return Recommendation(
-            request="bfloat16",
-            weights="bfloat16",
-            activations="bfloat16",
-            autocast="bfloat16",
-            why="bfloat16 is native here and has float32's range, which Gemma-3's activations need",
-            caution="",
-            widths=Widths(2, 2, on_gpu),
-        )
-    if on_gpu:
-        return Recommendation(
-            request="auto",
-            weights="float16",
-            activations="float32",
-            autocast="off",
-            why="no bfloat16 below compute capability 8.0, and under float16 autocast Gemma-3's "
-            "activations (8e5) pass 65504: leave the dtype to Unsloth, which sets "
-            "UNSLOTH_FORCE_FLOAT32=1 (float16 weights, float32 residual stream, autocast off)",
-            caution="each layer's branches are still float16 and are clamped at 65504, so a model "
-            "that passes it can learn less than in bfloat16; a card with bfloat16 is the safe choice",
-            # The residual stream and the gated MLP are float32 in this mode.
-            widths=Widths(2, 4, on_gpu),
-        )
-    return Recommendation(
-        request="float32",
-        weights="float32",
-        activations="float32",
-        autocast="off",
-        why="this CPU has no bfloat16 instructions; emulated bfloat16 is right but slow",
-        caution="float32 takes twice the memory of bfloat16",
-        widths=Widths(4, 4, on_gpu),
-    )
-
-
-def _suggest(draft: Diagnosis) -> Iterator[Suggestion]:
-    """Yield changes that make it fit, each recomputed: one change if one will do, else several."""
-    single = list(_single_changes(draft))
-    yield from single or _combined_changes(draft)
-    yield from _other_cards(draft)
-    yield from _smaller_model(draft)
-
-
-def _single_changes(draft: Diagnosis) -> Iterator[Suggestion]:
-    run = draft.run
-    if not run.gradient_checkpointing:
-        yield from _if_fits(draft, replace(run, gradient_checkpointing=True))
-    if not run.load_in_4bit:
-        yield from _if_fits(draft, replace(run, load_in_4bit=True))
-    yield from _largest_batch(draft, run)
-    yield from _longest_sequence(draft, run)
-
-
-def _combined_changes(draft: Diagnosis) -> Iterator[Suggestion]:
-    saving = replace(draft.run, gradient_checkpointing=True)
-    for run in dict.fromkeys([saving, replace(saving, load_in_4bit=True)]):
-        found = [
-            *_if_fits(draft, run),
-            *_largest_batch(draft, run),
-            *_longest_sequence(draft, run),
-            *_longest_sequence(draft, replace(run, batch_size=1)),
-        ]
-        if found:
-            yield found[0]
-            return
-
-
-def _largest_batch(draft: Diagnosis, run: Run) -> Iterator[Suggestion]:
-    for batch in range(run.batch_size - 1, 0, -1):
-        if found := list(_if_fits(draft, replace(run, batch_size=batch))):
-            yield from found
-            return
-
-
-def _longest_sequence(draft: Diagnosis, run: Run) -> Iterator[Suggestion]:
-    top = (run.seq_len - 1) // _SEQ_STEP * _SEQ_STEP
-    for length in range(top, 0, -_SEQ_STEP):
-        if found := list(_if_fits(draft, replace(run, seq_len=length))):
-            yield from found
-            return
-
-
-def _if_fits(draft: Diagnosis, run: Run) -> Iterator[Suggestion]:
-    total = estimate(draft.model, run, draft.precision.widths).total_bytes
-    available = draft.subject.available_bytes
-    if run != draft.run and total <= available:
-        yield Suggestion(_difference(draft.run, run), total, available)
-
-
-def _difference(before: Run, after: Run) -> str:
-    changes = []
-    if after.gradient_checkpointing and not before.gradient_checkpointing:
-        changes.append("turn gradient checkpointing on")
-    if after.load_in_4bit and not before.load_in_4bit:
-        changes.append("load in 4 bit (dtype nf4)")
-    if after.batch_size != before.batch_size:
-        changes.append(
-            f"batch size {before.batch_size} -> {after.batch_size} "
-            "(keep the effective batch with gradient accumulation)"
-        )
-    if after.seq_len != before.seq_len:
-        changes.append(f"sequence length {before.seq_len} -> {after.seq_len}")
-    return ", ".join(changes)
-
-
-def _other_cards(draft: Diagnosis) -> Iterator[Suggestion]:
-    total = estimate(draft.model, draft.run, recommend("gpu", True).widths).total_bytes
-    cards = [
-        (memory, card)
-        for card in load_profiles().values()
-        if card.bf16 and (memory := card.memory_bytes) is not None and memory >= total
-    ]
-    if cards:
-        memory, card = min(cards, key=lambda pair: pair[0])
-        yield Suggestion(f"use a card with bfloat16: {card.slug} or larger", total, memory)
-
-
-def _smaller_model(draft: Diagnosis) -> Iterator[Suggestion]:
-    smaller = [a for a in published().values() if a.parameters < draft.model.parameters]
-    for shapes in sorted(smaller, key=lambda a: -a.parameters):
-        total = estimate(shapes, draft.run, draft.precision.widths).total_bytes
-        if total <= draft.subject.available_bytes:
-            yield Suggestion(f"train gemma-3-{shapes.name}", total, draft.subject.available_bytes)
-            return

@@ -1,9 +1,7 @@
 """Environments: a stack's packages on disk, built once by uv and kept in the cache."""
 
 import json
-import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 

@@ -66,9 +66,7 @@ class GateResult(BaseModel):
 def judge_cell(records: list[Record], *, reused: bool) -> CellResult:
     """Judge one cell by its first record, the others being its repeats."""
     record, *repeats = sorted(records, key=lambda r: r.repeat)
-    context = Context(
-        repeats=tuple(repeats), baseline=baselines.load(record.cell_id, BASELINES)
-    )
+    context = Context(repeats=tuple(repeats), baseline=baselines.load(record.cell_id, BASELINES))
     return CellResult(
         record=record, repeats=repeats, verdicts=judge_all(record, context), reused=reused
     )

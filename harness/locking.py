@@ -104,7 +104,9 @@ def lock_text(packages: Sequence[Package]) -> str:
     return "".join(package.entry + "\n" for package in packages)
 
 
-def published(requirement: str, *, cutoff: str | None = None, lowest: bool = False) -> Package | None:
+def published(
+    requirement: str, *, cutoff: str | None = None, lowest: bool = False
+) -> Package | None:
     """Return the newest (or oldest) published version that meets one requirement, if there is one.
 
     Raises:

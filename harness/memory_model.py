@@ -155,7 +155,7 @@ def _logits(model: Architecture, run: Run, widths: Widths) -> Part:
     return Part(
         "logits and loss",
         run.tokens * model.vocab_size * each,
-        f"{run.tokens:,} tokens x {model.vocab_size:,} vocabulary x {each} bytes (not fused)",
+        f"{run.tokens:,} tokens x {model.vocab_size:,} vocabulary x {each} bytes, unless the loss is fused",
     )
 
 

@@ -44,7 +44,10 @@ class Progress:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        tb: TracebackType | None,
     ) -> None:
         if self._live:
             self._live.stop()
@@ -84,7 +87,9 @@ class Progress:
             self._done += 1
         how = f"measured {record.started_at}, reused" if reused else f"{record.duration_s:.0f} s"
         losses = " ".join(f"{loss:.4f}" for loss in record.eval_losses)
-        self.say(f"[{self._done}/{self._total}] {label}: {record.status} ({how}) eval_loss {losses}")
+        self.say(
+            f"[{self._done}/{self._total}] {label}: {record.status} ({how}) eval_loss {losses}"
+        )
 
     def _render(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))

@@ -28,7 +28,9 @@ class Gate:
         self.plan = Plan(
             Options(
                 matrix=Path(option("gate_matrix")),
-                overrides=Overrides(option("gate_model"), option("gate_data"), option("gate_scale")),
+                overrides=Overrides(
+                    option("gate_model"), option("gate_data"), option("gate_scale")
+                ),
                 jobs=option("gate_jobs"),
                 fresh=option("gate_fresh"),
                 timeout_s=option("gate_timeout"),
@@ -137,7 +139,9 @@ def pytest_terminal_summary(
     gate = config.stash.get(_GATE, None)
     if not gate or not gate.result or not gate.folder:
         return
-    console = Console(file=terminalreporter._tw._file, width=max(100, terminalreporter._tw.fullwidth))
+    console = Console(
+        file=terminalreporter._tw._file, width=max(100, terminalreporter._tw.fullwidth)
+    )
     console.print()
     console.print(terminal.table(gate.result))
     console.print(terminal.summary(gate.result))

@@ -123,7 +123,9 @@ def load_stack(name: str, where: Where) -> Stack:
     try:
         lock = lock_file.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{lock_file}: {error.strerror}; stacks.toml names this release.") from error
+        raise ConfigError(
+            f"{lock_file}: {error.strerror}; stacks.toml names this release."
+        ) from error
     return assemble(_config(), family, release, where, lock, _config().releases[release].overrides)
 
 

@@ -41,4 +41,6 @@ def bf16_cards() -> tuple[str, ...]:
     """Return the names of the GPU profiles that have bfloat16, as the user may select them."""
     from harness.hardware import load_profiles
 
-    return tuple(p.name for p in load_profiles().values() if p.bf16 and p.compute_capability is not None)
+    return tuple(
+        p.name for p in load_profiles().values() if p.bf16 and p.compute_capability is not None
+    )

@@ -26,7 +26,11 @@ class Phases:
         start = time.perf_counter()
         yield
         self._events.emit(
-            "phase_end", name=name, wall_s=time.perf_counter() - start, peak_rss=_peak_rss(), **_peak_gpu()
+            "phase_end",
+            name=name,
+            wall_s=time.perf_counter() - start,
+            peak_rss=_peak_rss(),
+            **_peak_gpu(),
         )
 
 

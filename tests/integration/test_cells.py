@@ -13,7 +13,7 @@ REFERENCE = "reference-2026.10.9/cpu/float32/mild"
 
 # Fault -> the checks that must see it, and what the diagnosis must say.
 FAULTS = {
-    "frozen_adapter": ({"eval_loss_moves", "training_applied"}, "does not own"),
+    "frozen_adapter": ({"eval_loss_moves", "training_applied"}, "the optimizer changed nothing"),
     "zero_learning_rate": ({"eval_loss_moves", "training_applied"}, "learning rate is 0"),
     "constant_evaluation": ({"eval_loss_moves"}, "does not depend on the trained weights"),
     "silent_bfloat16": ({"precision"}, ""),

@@ -23,7 +23,7 @@ def install(profile: Profile) -> list[str]:
     host.prepare()
     import torch
 
-    from . import amp, devices, matmul, redirect, replacements, runtime
+    from . import amp, devices, matmul, redirect, replacements, runtime, triton_interpreter
 
     # First: these packages settle on their CPU code as long as there is no GPU to be seen.
     replaced = replacements.apply_all()
@@ -31,6 +31,7 @@ def install(profile: Profile) -> list[str]:
     runtime.stand_in()
     amp.follow_cuda()
     matmul.accumulate_in_float32()
+    triton_interpreter.mend()
     redirect.redirect()
     # For whoever must know that this torch.cuda is nobody's (phases.py).
     torch.cuda._emulated = True

@@ -15,9 +15,46 @@ from typing import Any
 import torch
 
 # torch 2.13, ATen/autocast_mode.h: AT_FORALL_FP32 without image operators.
-WIDENED = ["acos", "asin", "cosh", "erfinv", "exp", "expm1", "log", "log10", "log2", "log1p", "reciprocal", "rsqrt", "sinh", "tan", "pow.Tensor_Scalar", "pow.Tensor_Tensor", "pow.Scalar", "softplus", "layer_norm", "native_layer_norm", "rms_norm", "group_norm", "cosine_similarity", "kl_div", "l1_loss", "logsumexp", "norm.Scalar", "norm.ScalarOpt_dim"]
+WIDENED = [
+    "acos",
+    "asin",
+    "cosh",
+    "erfinv",
+    "exp",
+    "expm1",
+    "log",
+    "log10",
+    "log2",
+    "log1p",
+    "reciprocal",
+    "rsqrt",
+    "sinh",
+    "tan",
+    "pow.Tensor_Scalar",
+    "pow.Tensor_Tensor",
+    "pow.Scalar",
+    "softplus",
+    "layer_norm",
+    "native_layer_norm",
+    "rms_norm",
+    "group_norm",
+    "cosine_similarity",
+    "kl_div",
+    "l1_loss",
+    "logsumexp",
+    "norm.Scalar",
+    "norm.ScalarOpt_dim",
+]
 # The same file, AT_FORALL_FP32_SET_OPT_DTYPE: a dtype that the caller names stays.
-WIDENED_UNLESS_NAMED = ["softmax.int", "log_softmax.int", "cumprod", "cumsum", "linalg_vector_norm", "sum", "sum.dim_IntList"]
+WIDENED_UNLESS_NAMED = [
+    "softmax.int",
+    "log_softmax.int",
+    "cumprod",
+    "cumsum",
+    "linalg_vector_norm",
+    "sum",
+    "sum.dim_IntList",
+]
 
 _LIBRARY: list[Any] = []
 """Keeps the registrations alive: torch takes them back when the library object dies."""

@@ -11,7 +11,9 @@ class AdapterEvidence:
 
     def __init__(self, model: Any) -> None:
         self._parameters = {
-            name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad
+            name: parameter
+            for name, parameter in model.named_parameters()
+            if parameter.requires_grad
         }
         self._before = {name: p.detach().clone() for name, p in self._parameters.items()}
 

@@ -1,0 +1,46 @@
+"""Unsloth's own Triton kernels, run by Triton's interpreter on CPU tensors.
+
+The interpreter (TRITON_INTERPRET=1) swaps the functions of `triton.language` for its own while a
+kernel runs. Kernels that took a function under another name beforehand (Unsloth's
+`triton_cast = tl.cast`) keep the compiler's, which raises outside of a compilation: "Did you forget to
+add @triton.jit ?". Such names are looked up anew at each launch.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+
+def mend() -> None:
+    """Make aliases of `triton.language` functions follow the interpreter."""
+    if importlib.util.find_spec("triton") is None:
+        return
+    import triton.language
+    from triton.runtime.interpreter import GridExecutor
+
+    launch = GridExecutor.__call__
+
+    def launch_mended(self: Any, *args: Any, **kwargs: Any) -> Any:
+        variables = self.fn.__globals__
+        for alias, name in _aliases(variables, triton.language).items():
+            variables[alias] = _late(triton.language, name)
+        return launch(self, *args, **kwargs)
+
+    GridExecutor.__call__ = launch_mended
+
+
+def _aliases(variables: dict[str, Any], language: Any) -> dict[str, str]:
+    # A builtin of the language under a module-level name: alias -> its name in the language.
+    return {
+        alias: value.__name__
+        for alias, value in variables.items()
+        if getattr(value, "__triton_builtin__", False) is True
+        and hasattr(language, getattr(value, "__name__", ""))
+    }
+
+
+def _late(language: Any, name: str) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(language, name)(*args, **kwargs)
+
+    return call

@@ -1,0 +1,72 @@
+"""What the harness costs a cell: its wall time beside a bare script doing the same fine-tune.
+
+nox -s benchmarks
+"""
+
+import io
+import subprocess
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+from rich.console import Console
+
+from harness.dispatch.surroundings import cell_environment
+from harness.experiment import build_inputs
+from harness.gate import GateResult, judge_cells
+from harness.plan import Options, Plan
+from harness.reports import html
+from tests.unit.records import make_record
+
+CELL = "unsloth-2026.10.9/cpu/float32/mild"
+ROUNDS = 3
+
+
+@pytest.fixture
+def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path / "reports"))
+    return Plan(Options(fresh=True, jobs=1))
+
+
+@pytest.mark.benchmark(group="one cell")
+def test_bare_script(benchmark: BenchmarkFixture, plan: Plan, tmp_path: Path) -> None:
+    (run, *_) = plan.runs([plan.matrix.cell(CELL)])
+    python = build_inputs(run.experiment, print)
+    job, _ = run.experiment.write_job(tmp_path)
+    script = Path(__file__).with_name("bare_finetune.py")
+
+    def bare() -> None:
+        subprocess.run(
+            [python, script, job],
+            env=cell_environment(tmp_path, 1),
+            cwd=tmp_path,
+            check=True,
+            capture_output=True,
+        )
+
+    benchmark.pedantic(bare, rounds=ROUNDS, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(group="one cell")
+def test_through_the_harness(benchmark: BenchmarkFixture, plan: Plan) -> None:
+    (run, *_) = plan.runs([plan.matrix.cell(CELL)])
+
+    def harness() -> None:
+        (result,) = plan.execute([run], Console(file=io.StringIO()))
+        judge_cells([(result.record, False)])
+
+    benchmark.pedantic(harness, rounds=ROUNDS, warmup_rounds=1)
+
+
+@pytest.mark.benchmark(group="judge and render")
+@pytest.mark.parametrize("count", [10, 500])
+def test_judge_and_render(benchmark: BenchmarkFixture, count: int) -> None:
+    records = [make_record(cell_id=f"unsloth-2026.10.9/cpu/float32/r{i}") for i in range(count)]
+
+    def judge_and_render() -> str:
+        cells = judge_cells((record, False) for record in records)
+        return html.render(
+            GateResult(command="", started_at="", duration_s=0.0, harness_version="0", cells=cells)
+        )
+
+    benchmark.pedantic(judge_and_render, rounds=3)
