@@ -75,6 +75,7 @@ def build_record(
         Translation(**row) for event in _of("translations", events) for row in event["rows"]
     ]
     hardware = to_record(experiment.target, machine, experiment.threads, experiment.parallel_cells)
+    hardware.replaced = [part for event in _of("replaced", events) for part in event["parts"]]
     return Record(
         cell_id=experiment.cell.id,
         key=experiment.key,

@@ -49,11 +49,7 @@ class Experiment:
             "family": self.stack.family,
             "recipe": self.cell.recipe.model_dump(mode="json"),
             "request": self.request.model_dump(),
-            "hardware": {
-                "slug": self.target.slug,
-                "kind": self.target.kind,
-                "bf16": self.target.bf16,
-            },
+            "hardware": self.target.for_payload(),
             "model_dir": str(self.model_dir),
             "train_file": str(train_file),
             "eval_file": str(eval_file),

@@ -114,10 +114,6 @@ def load_stack(name: str, where: Where) -> Stack:
         ConfigError: stacks.toml or the lock cannot be used.
         StackBuildError: `frontier` cannot be resolved.
     """
-    if name in (CURRENT, FRONTIER):
-        from harness import live_stacks  # builds on this module
-
-        return live_stacks.current(where) if name == CURRENT else live_stacks.frontier(where)
     family, release = parse_name(name)
     lock_file = lock_path(release)
     try:

@@ -21,6 +21,6 @@ def _become_package() -> None:
 
 if __name__ == "__main__":
     _become_package()
-    from payload.process import main
+    from payload.process import main  # type: ignore[import-not-found]
 
     sys.exit(main(Path(sys.argv[1])))

@@ -36,6 +36,18 @@ def accepted(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[st
     return renamed
 
 
+def cache_breaks_evaluation() -> bool:
+    """Whether transformers' HybridCache passes for a tensor, as in 4.49 to 4.51.
+
+    It has a `dtype`, so under mixed precision accelerate calls its `.float()` at the first evaluation:
+    "'HybridCache' object has no attribute 'float'" (unslothai/unsloth#2052).
+    """
+    from transformers import cache_utils
+
+    cache = getattr(cache_utils, "HybridCache", None)
+    return cache is not None and "self.dtype =" in inspect.getsource(cache)
+
+
 def supports(function: Callable[..., Any], name: str) -> bool:
     """Whether `function` declares the argument `name`."""
     return name in inspect.signature(function).parameters

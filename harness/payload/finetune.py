@@ -3,6 +3,7 @@
 import gc
 from typing import Any
 
+from . import compat
 from .backend import Backend, Loaded, import_backend
 from .events import EventLog
 from .job import Job, read_rows
@@ -11,12 +12,12 @@ from .phases import Phases
 
 def run(job: Job, events: EventLog, phases: Phases) -> None:
     """Run the job; every figure leaves through `events`."""
-    replaced: list[str] = []
     with phases.phase("import"):
         if job.hardware["kind"] == "emulated":
             from . import emulation
 
             replaced = emulation.install(emulation.Profile.of(job.hardware))
+            events.emit("replaced", parts=replaced)
         backend = import_backend(job.family)
         from .evidence import Evidence
         from .faults import FaultContext
@@ -26,6 +27,10 @@ def run(job: Job, events: EventLog, phases: Phases) -> None:
     fault = FaultContext.load(job)
     with phases.phase("load"):
         loaded = backend.load(job)
+        if compat.cache_breaks_evaluation():
+            loaded.model.config.use_cache = False
+            part = "key-value cache in evaluation: off, it raises here (unslothai/unsloth#2052)"
+            events.emit("replaced", parts=[part])
         fault.model_ready(loaded.model)
     with phases.phase("data"):
         rows = {"train": read_rows(job.train_file), "eval": read_rows(job.eval_file)}

@@ -74,6 +74,6 @@ def test_verdict_is_frozen_and_knows_its_fields() -> None:
     (verdict,) = verdicts(Outcome.PASS)
 
     with pytest.raises(ValidationError):
-        verdict.outcome = Outcome.FAIL
+        verdict.outcome = Outcome.FAIL  # type: ignore[misc]
     with pytest.raises(ValidationError):
         Verdict.model_validate({**verdict.model_dump(), "colour": "green"})

@@ -28,7 +28,7 @@ def guard_ldconfig() -> None:
     Unsloth runs it as root when bitsandbytes has no CUDA library (unsloth/_gpu_init.py), which
     rewrites /etc/ld.so.cache of the machine.
     """
-    os.system = _unless_ldconfig(os.system, 0)
+    os.system = _unless_ldconfig(os.system, 0)  # type: ignore[assignment]
     run = subprocess.Popen.__init__
 
     def init(self: Any, args: Any, *rest: Any, **options: Any) -> None:
