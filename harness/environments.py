@@ -18,12 +18,12 @@ Say = Callable[[str], None]
 
 def python_of(stack: Stack) -> Path:
     """Return where the stack's interpreter is, built or not."""
-    return stack.interpreter or folder_of(stack) / "bin" / "python"
+    return folder_of(stack) / "bin" / "python"
 
 
 def is_built(stack: Stack) -> bool:
     """Whether the environment is complete."""
-    return stack.interpreter is not None or _manifest(stack).exists()
+    return _manifest(stack).exists()
 
 
 def ensure(stack: Stack, say: Say = lambda message: None) -> Path:
@@ -34,8 +34,6 @@ def ensure(stack: Stack, say: Say = lambda message: None) -> Path:
     Raises:
         StackBuildError: uv failed; the message ends with what uv said.
     """
-    if stack.interpreter is not None:
-        return stack.interpreter
     folder = folder_of(stack)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
