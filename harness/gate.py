@@ -45,7 +45,7 @@ class GateResult(BaseModel):
 
     @property
     def outcome(self) -> Outcome:
-        """The worst outcome of all cells: PASS only when every cell passes."""
+        """What stands for the run: a red cell wins, then a cell without an answer, then PASS."""
         return cell_outcome(
             Verdict(check="cell", cell_id=c.record.cell_id, outcome=c.outcome, message="")
             for c in self.cells

@@ -103,4 +103,7 @@ def run_gate(plan: Plan, cells: Iterable[Cell], console: Console) -> tuple[GateR
 def command_line() -> str:
     """Return the command that is running, as a user would type it."""
     given = os.environ.get("HARNESS_COMMAND")
-    return given or shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    program = Path(sys.argv[0])
+    # `python -m NAME` puts the path of NAME/__main__.py here.
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    return given or shlex.join([name, *sys.argv[1:]])

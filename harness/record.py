@@ -247,6 +247,7 @@ def write_json_atomically(path: Path, text: str) -> None:
             handle.write(text)
             handle.flush()
             os.fsync(handle.fileno())
+        temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
         if temporary is not None:

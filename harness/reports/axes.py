@@ -44,7 +44,7 @@ class Scale:
         """
         if self.log:
             first, last = math.ceil(math.log10(self.low)), math.floor(math.log10(self.high))
-            stride = max(1, round((last - first) / amount))
+            stride = max(1, math.ceil((last - first) / amount))
             return [10.0**power for power in range(first, last + 1, stride)]
         step = round_step((self.high - self.low) / amount)
         step = max(1.0, math.ceil(step)) if whole else step

@@ -51,7 +51,7 @@ class Frame:
 
 
 WIDE = Frame(720, 340, left=58, top=26, bottom=38)
-SMALL = Frame(300, 128, left=46, right=8, x_ticks=3, y_ticks=3)
+SMALL = Frame(300, 128, left=46, right=8, x_ticks=3, y_ticks=4)
 
 
 def comparison(curves: Sequence[Curve], title: str) -> Markup:

@@ -32,6 +32,11 @@ class Difference:
     """Value as text and its cells, the value that most cells have first."""
 
     @property
+    def partial(self) -> bool:
+        """Whether some cells do not have the name at all."""
+        return any(value == ABSENT for value, _ in self.values)
+
+    @property
     def everywhere(self) -> bool:
         """Whether no two cells share a value, as with a path of the run's own folder."""
         return len(self.values) > 2 and all(len(cells) == 1 for _, cells in self.values)
@@ -45,8 +50,8 @@ def differences(cells: Sequence[CellResult], facts: Facts) -> list[Difference]:
         facts: Takes the mapping to compare out of a record; None leaves the cell out.
 
     Returns:
-        Names whose values are shared between cells first, then those that differ everywhere, each
-        in alphabetical order.
+        Names with a moved value first, then those that some cells do not have, last those that
+        differ everywhere; each in alphabetical order.
     """
     known = [(cell, mapping) for cell in cells if (mapping := facts(cell.record)) is not None]
     found = []
@@ -58,7 +63,7 @@ def differences(cells: Sequence[CellResult], facts: Facts) -> list[Difference]:
         if len(groups) > 1:
             ranked = sorted(groups.items(), key=lambda item: -len(item[1]))
             found.append(Difference(name, tuple((v, tuple(members)) for v, members in ranked)))
-    return sorted(found, key=lambda difference: difference.everywhere)
+    return sorted(found, key=lambda difference: (difference.everywhere, difference.partial))
 
 
 def shared(cells: Sequence[CellResult], facts: Facts) -> dict[str, str]:

@@ -180,6 +180,7 @@ def _environment() -> Environment:
         seconds=wording.seconds,
         size=wording.size,
         rate=wording.rate,
+        perplexity=wording.perplexity,
         percent=wording.percent,
         plain=wording.plain,
         cut=wording.short,

@@ -75,6 +75,13 @@ def loss(value: float | None) -> str:
     return f"{value:.4f}"
 
 
+def perplexity(value: float | None) -> str:
+    """Write a perplexity with one decimal, so that a column of them lines up."""
+    if value is None or not abs(value) < 1e6:
+        return number(value)
+    return f"{value:,.1f}"
+
+
 def rate(value: float | None) -> str:
     """Write tokens per second, whole above 100."""
     if value is None:

@@ -59,6 +59,12 @@ def test_paths_of_the_run_itself_come_last() -> None:
     assert [d.name for d in differences(cells, arguments)] == ["bf16", "a_dir"]
 
 
+def test_a_moved_value_comes_before_a_name_that_some_do_not_have() -> None:
+    cells = [with_arguments(a_new=1, optim="adamw_8bit"), with_arguments(optim="adamw_torch")]
+
+    assert [d.name for d in differences(cells, arguments)] == ["optim", "a_new"]
+
+
 def test_none_differs_from_absent_and_from_the_word() -> None:
     values = differences([with_arguments(x=None), with_arguments()], arguments)[0].values
 

@@ -54,6 +54,12 @@ def test_durations(value: float | None, words: str) -> None:
     assert wording.seconds(value) == words
 
 
+def test_perplexities_line_up() -> None:
+    shown = [wording.perplexity(value) for value in (1262.0, 266.04, 5e43, math.nan, None)]
+
+    assert shown == ["1,262.0", "266.0", "5e+43", "nan", "—"]
+
+
 def test_sizes_moments_and_counts() -> None:
     assert [wording.size(n) for n in (905 << 20, 3 << 29, None)] == ["905 MiB", "1.50 GiB", "—"]
     assert wording.moment("2026-10-20T14:00:00+02:00") == "2026-10-20 12:00 UTC"

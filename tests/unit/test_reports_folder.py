@@ -1,5 +1,4 @@
 import json
-from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -7,8 +6,6 @@ import pytest
 from harness import reports
 from harness.errors import CorruptRecordError, InputError, StorageError
 from tests.unit.gate_results import mixed
-
-STARTED = datetime(2026, 11, 24, 8, 10, tzinfo=UTC)
 
 
 def test_a_folder_holds_result_page_and_summary(tmp_path: Path) -> None:
@@ -69,29 +66,3 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> N
 
     with pytest.raises(StorageError):
         reports.write(mixed(), tmp_path / "taken")
-
-
-def test_each_run_gets_a_folder_and_latest_points_to_the_last(tmp_path: Path) -> None:
-    east = STARTED.astimezone(timezone(timedelta(hours=5)))
-    first, second = reports.new_folder(tmp_path, STARTED), reports.new_folder(tmp_path, east)
-
-    assert first == tmp_path / "runs" / "20261124T081000Z"
-    assert second == tmp_path / "runs" / "20261124T081000Z-2"
-    assert (tmp_path / "latest").resolve() == second.resolve()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "runs"]
-
-
-def test_a_real_folder_named_latest_is_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "latest").mkdir()
-    (tmp_path / "latest" / "mine").touch()
-
-    assert reports.new_folder(tmp_path, STARTED).is_dir()
-    assert (tmp_path / "latest" / "mine").exists()
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["latest", "runs"]
-
-
-def test_a_file_in_the_way_of_the_folder_is_named(tmp_path: Path) -> None:
-    (tmp_path / "runs").write_text("a file")
-
-    with pytest.raises(StorageError, match="HARNESS_REPORTS"):
-        reports.new_folder(tmp_path, STARTED)
