@@ -1,5 +1,6 @@
 """Whether a run computed in float16, whether it left its range, and what to do about it."""
 
+from harness.hardware import load_profiles
 from harness.record import Record
 
 FLOAT16_MAX = 65504.0
@@ -30,17 +31,13 @@ def first_layer_beyond_float16(record: Record) -> tuple[str, float] | None:
 
 def float16_advice() -> tuple[str, ...]:
     """Return what keeps a run away from float16, naming the cards known to have bfloat16."""
-    cards = bf16_cards()
     return (
-        "train in bfloat16 on a card that has it" + (f": {', '.join(cards)}" if cards else ""),
+        "train in bfloat16 on a card that has it (compute capability 8.0 or later): "
+        + ", ".join(bf16_cards()),
         "or train in float32 on this card (dtype float32)",
     )
 
 
 def bf16_cards() -> tuple[str, ...]:
-    """Return the names of the GPU profiles that have bfloat16, as the user may select them."""
-    from harness.hardware import load_profiles
-
-    return tuple(
-        p.name for p in load_profiles().values() if p.bf16 and p.compute_capability is not None
-    )
+    """Return the slugs of the known GPUs that have bfloat16, as they select a cell's hardware."""
+    return tuple(slug for slug, profile in load_profiles().items() if profile.bf16)

@@ -83,5 +83,21 @@ def test_out_of_memory_at_an_evaluation_points_to_full_logits() -> None:
     assert "full logits" not in judge(in_training, Context()).diagnosis[0]
 
 
+def test_out_of_memory_before_training_says_so() -> None:
+    before = make_record(status="OOM", steps=[], evaluations=[])
+    after_evaluation = make_record(status="OOM", steps=[], evaluations=evaluations(6.7))
+
+    assert "before the first evaluation" in judge(before, Context()).diagnosis[0]
+    assert "after step 0" in judge(after_evaluation, Context()).diagnosis[0]
+
+
+def test_import_failure_advice_is_to_pin_the_package() -> None:
+    importing = failed("CRASHED", "ImportError", "cannot import name", phase="import")
+    training = failed("CRASHED", "ValueError", "odd")
+
+    assert "pin the package" in judge(importing, Context()).advice[0]
+    assert "traceback" in judge(training, Context()).advice[0]
+
+
 def test_timeout_advice_names_the_option() -> None:
     assert "--timeout" in judge(failed("TIMEOUT", "limit", "900 s"), Context()).advice[0]

@@ -73,7 +73,30 @@ def test_schedule_that_ran_is_shown() -> None:
     assert "eval_on_start = False" in judge(record, Context()).diagnosis[0]
 
 
-def test_missing_loss_advice_names_the_argument() -> None:
-    record = make_record(evaluations=with_one_changed(1, eval_loss=None))
+@pytest.mark.parametrize(
+    ("faulty", "advice"),
+    [
+        (with_one_changed(1, eval_loss=None), 'set label_names=["labels"]'),
+        (with_one_changed(1, token_accuracy=None), "ask for logits"),
+        (HEALTHY[1:], "eval_on_start=True"),
+    ],
+)
+def test_advice_names_the_argument_and_no_other(faulty: list[Evaluation], advice: str) -> None:
+    (given,) = judge(make_record(evaluations=faulty), Context()).advice
 
-    assert "label_names" in judge(record, Context()).advice[0]
+    assert advice in given
+
+
+def test_nan_evaluation_gets_the_diagnosis_of_its_training() -> None:
+    record = make_record(evaluations=with_one_changed(1, eval_loss=NAN), steps={"loss": 0.0})
+    verdict = judge(record, Context())
+
+    assert "logging_nan_inf_filter" in verdict.diagnosis[0]
+    assert verdict.advice
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_accuracy_bounds_are_inclusive(accuracy: float) -> None:
+    record = make_record(evaluations=evaluations(*EVAL_LOSSES, token_accuracy=accuracy))
+
+    assert judge(record, Context()).outcome is Outcome.PASS
