@@ -64,7 +64,12 @@ def run(
     """Run cells, in the default matrix or not, judge them and write a report."""
     options = Options(matrix, Overrides(model, data, scale), jobs, fresh, timeout, fault)
     plan = Plan(options)
-    result, folder = run_gate(plan, [plan.matrix.cell(cell_id) for cell_id in cell_ids], console)
+    try:
+        result, folder = run_gate(plan, [plan.matrix.cell(c) for c in cell_ids], console)
+    except KeyboardInterrupt:
+        # Here, not in main(): the command line library ends the process with a code of its own.
+        console.print("interrupted; finished cells are kept, run the same command to go on")
+        raise typer.Exit(2) from None
     _show(result)
     console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
     raise typer.Exit(result.exit_code)
@@ -130,9 +135,6 @@ def main() -> None:
     except HarnessError as error:
         Console(stderr=True).print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        Console(stderr=True).print("interrupted; finished cells are kept, run again to go on")
-        sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """The command line fails loudly: what happened, the offending value, an exit code of its own."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 UNSLOTH = "unsloth-2026.10.9/cpu/float32/mild"
@@ -50,6 +53,28 @@ def test_corrupt_report_is_named(tmp_path: Path) -> None:
     result = harness("report", str(tmp_path))
     assert result.returncode == 16
     assert "result.json" in result.stderr
+
+
+def test_ctrl_c_leaves_no_process_and_no_record(tmp_path: Path) -> None:
+    cell = "reference-2026.10.9/cpu/float32/mild"
+    with subprocess.Popen(
+        [sys.executable, "-m", "harness", "run", cell],
+        env={**os.environ, "HARNESS_REPORTS": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if ": load" in line:
+                break
+        payloads = psutil.Process(process.pid).children(recursive=True)
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    assert process.returncode == 2
+    assert "interrupted" in rest
+    assert payloads
+    assert not any(payload.is_running() for payload in payloads)
+    assert not list(tmp_path.rglob("records/*/*.json"))
 
 
 def test_cells_lists_the_default_matrix() -> None:
