@@ -36,16 +36,51 @@ def accepted(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[st
     return renamed
 
 
-def cache_breaks_evaluation() -> bool:
-    """Whether transformers' HybridCache passes for a tensor, as in 4.49 to 4.51.
+def mend(model: Any) -> list[str]:
+    """Step around what keeps a release from training at all with the libraries of its stack.
+
+    Args:
+        model: The loaded model; its config may change.
+
+    Returns:
+        What was stepped around, for the record.
+    """
+    mended = []
+    if _cache_breaks_evaluation():
+        model.config.use_cache = False
+        mended.append("key-value cache in evaluation: off, it raises here (unslothai/unsloth#2052)")
+    if _batch_samples_lack_device():
+        mended.append("Trainer.get_batch_samples of unsloth_zoo: takes transformers 4.50's device")
+    return mended
+
+
+def _cache_breaks_evaluation() -> bool:
+    """Whether transformers' HybridCache passes for a tensor, as in 4.49 and 4.50.
 
     It has a `dtype`, so under mixed precision accelerate calls its `.float()` at the first evaluation:
-    "'HybridCache' object has no attribute 'float'" (unslothai/unsloth#2052).
+    "'HybridCache' object has no attribute 'float'".
     """
     from transformers import cache_utils
 
     cache = getattr(cache_utils, "HybridCache", None)
     return cache is not None and "self.dtype =" in inspect.getsource(cache)
+
+
+def _batch_samples_lack_device() -> bool:
+    """Let unsloth_zoo's `get_batch_samples` of before 2025.3.16 ignore the device it is given."""
+    from transformers import Trainer
+
+    original = getattr(Trainer, "get_batch_samples", None)
+    if original is None or not original.__name__.startswith("_unsloth"):
+        return False
+    if len(inspect.signature(original).parameters) != 3:
+        return False
+
+    def get_batch_samples(self: Any, iterator: Any, count: int, *device: Any) -> Any:
+        return original(self, iterator, count)
+
+    Trainer.get_batch_samples = get_batch_samples
+    return True
 
 
 def supports(function: Callable[..., Any], name: str) -> bool:

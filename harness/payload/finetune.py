@@ -27,10 +27,7 @@ def run(job: Job, events: EventLog, phases: Phases) -> None:
     fault = FaultContext.load(job)
     with phases.phase("load"):
         loaded = backend.load(job)
-        if compat.cache_breaks_evaluation():
-            loaded.model.config.use_cache = False
-            part = "key-value cache in evaluation: off, it raises here (unslothai/unsloth#2052)"
-            events.emit("replaced", parts=[part])
+        events.emit("replaced", parts=compat.mend(loaded.model))
         fault.model_ready(loaded.model)
     with phases.phase("data"):
         rows = {"train": read_rows(job.train_file), "eval": read_rows(job.eval_file)}
