@@ -115,37 +115,38 @@ def _adapter(model: Architecture, run: Run) -> Part:
     )
 
 
-def layer_elements(model: Architecture, run: Run) -> int:
-    """Return the elements a token that one decoder layer keeps for the backward pass.
+def layer_bytes(model: Architecture, run: Run, width: int) -> int:
+    """Return the bytes a token that one decoder layer keeps for the backward pass.
 
-    With h hidden, q query, k key and i intermediate channels: the inputs of four norms (4 h), the
-    adapters' inputs on both sides of the attention (2 h), q_norm and k_norm inputs (q + k),
-    attention's queries, keys, values and output (2 q + 2 k), gate, up, gelu(gate) and their product
-    (4 i), and the seven adapters' inner r channels.
+    With h hidden, q query, k key and i intermediate channels, in plain torch operations: each
+    RMSNorm computes in float32 and keeps its input and the normalised value (four of h, q_norm, and
+    k_norm); the adapters' inputs on both sides of the attention (2 h); queries, keys and values
+    repeated to the query heads, and the attention's output (4 q); gate, up, gelu(gate) and their
+    product (4 i); the seven adapters' inner r channels. Fused kernels keep less.
     """
     h, q, k, i = model.hidden_size, model.query_size, model.key_size, model.intermediate_size
-    return 6 * h + 3 * q + 3 * k + 4 * i + 7 * run.lora_r
+    norms = 2 * (4 * h + q + k)
+    others = 2 * h + 4 * q + 4 * i + 7 * run.lora_r
+    scores = 0
+    if run.attention == "eager":
+        # Scores are materialised: float32 softmax, and its cast for the product with the values.
+        scores = model.num_attention_heads * run.seq_len * (4 + width)
+    return 4 * norms + width * others + scores
 
 
 def _activations(model: Architecture, run: Run, widths: Widths) -> Part:
-    layers, elements = model.num_hidden_layers, layer_elements(model, run)
-    layer = elements * widths.activations
-    formula = f"{elements:,} elements x {widths.activations} bytes"
-    if run.attention == "eager":
-        # Scores are materialised: float32 softmax, and its cast for the product with the values.
-        layer += model.num_attention_heads * run.seq_len * (4 + widths.activations)
-        formula += f" + {model.num_attention_heads} heads x {run.seq_len} scores"
-    if run.gradient_checkpointing:
-        kept = layers * model.hidden_size * widths.activations
+    layers, layer = model.num_hidden_layers, layer_bytes(model, run, widths.activations)
+    if not run.gradient_checkpointing:
         return Part(
             "activations",
-            run.tokens * (kept + layer),
-            f"{run.tokens:,} tokens x ({layers} layer inputs + one layer of {formula})",
+            run.tokens * layers * layer,
+            f"{run.tokens:,} tokens x {layers} layers x {layer:,} bytes",
         )
+    kept = layers * model.hidden_size * widths.activations
     return Part(
         "activations",
-        run.tokens * layers * layer,
-        f"{run.tokens:,} tokens x {layers} layers x ({formula})",
+        run.tokens * (kept + layer),
+        f"{run.tokens:,} tokens x ({kept:,} bytes of layer inputs + {layer:,} of one layer)",
     )
 
 
