@@ -4,7 +4,6 @@ nox -s gpu_matrix -- -k nf4      the main job, on the cells that pytest's -k sel
 nox -s tests                     unit, integration and browser tests
 """
 
-import os
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
@@ -86,11 +85,3 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
-
-
-@nox.session(python=PYTHON)
-def sample_report(session: nox.Session) -> None:
-    """Run the default matrix afresh and keep its text formats under reports/sample."""
-    _sync(session)
-    os.environ["HARNESS_REPORTS"] = str(Path("reports").resolve())
-    _gate(session, "tests/matrix", "--fresh")

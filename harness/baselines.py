@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from harness.bands import MIN_REPEATS, Band, close, derive_bands
-from harness.errors import CorruptRecordError, HarnessError
+from harness.errors import CorruptRecordError, HarnessError, first_problem
 from harness.figures import all_figures
 from harness.record import Record, write_json_atomically
 
@@ -189,10 +189,9 @@ def load(cell_id: str, folder: Path) -> Baseline | None:
     try:
         baseline = Baseline.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "baseline"
+        problem = first_problem(error, "baseline")
         raise CorruptRecordError(
-            f"{path} is not a valid baseline: {where}: {first['msg']}. {advice}"
+            f"{path} is not a valid baseline: {problem.where}: {problem.reason}. {advice}"
         ) from error
     except (OSError, ValueError) as error:
         raise CorruptRecordError(

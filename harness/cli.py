@@ -12,7 +12,7 @@ from harness import reports
 from harness.doctor import as_dict, diagnose, render
 from harness.errors import HarnessError
 from harness.experiment import describe, prepare
-from harness.gate import GateResult, judge_cells
+from harness.gate import judge_cells
 from harness.hardware import detect
 from harness.matrix import DEFAULT_MATRIX, Overrides
 from harness.plan import Options, Plan, run_gate
@@ -70,8 +70,7 @@ def run(
         # Here, not in main(): the command line library ends the process with a code of its own.
         console.print("interrupted; finished cells are kept, run the same command to go on")
         raise typer.Exit(2) from None
-    _show(result)
-    console.print(f"report: {folder / 'report.html'}", soft_wrap=True)
+    terminal.show(result, folder / reports.PAGE_NAME, console)
     raise typer.Exit(result.exit_code)
 
 
@@ -121,11 +120,6 @@ def doctor(
     else:
         console.print(render(diagnosis))
     raise typer.Exit(0 if diagnosis.fits else 1)
-
-
-def _show(result: GateResult) -> None:
-    console.print(terminal.table(result))
-    console.print(terminal.summary(result))
 
 
 def main() -> None:

@@ -47,18 +47,24 @@ class Ending:
     """Whether the kernel's out-of-memory killer struck while the process ran."""
 
 
-def read_events(path: Path) -> list[dict[str, Any]]:
-    """Return every whole event; a last line cut short by a kill is dropped."""
+def read_events(path: Path, start: int = 0) -> tuple[list[dict[str, Any]], int]:
+    """Return every whole event from byte `start` on, and the byte to go on from.
+
+    A line that is cut short, by a kill or by reading while it is written, ends what is read.
+    """
+    events: list[dict[str, Any]] = []
     if not path.exists():
-        return []
-    events = []
-    with path.open(encoding="utf-8") as handle:
+        return events, start
+    with path.open("rb") as handle:
+        handle.seek(start)
         for line in handle:
-            try:
-                events.append(json.loads(line))
-            except json.JSONDecodeError:
-                break
-    return events
+            if line.strip():
+                try:
+                    events.append(json.loads(line))
+                except ValueError:
+                    break
+            start += len(line)
+    return events, start
 
 
 def build_record(

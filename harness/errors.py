@@ -4,7 +4,10 @@ A message says what happened, shows the offending value, and says what to change
 are pytest's own (1: a check failed); ours start at 10 so that CI can tell the two apart.
 """
 
-from typing import ClassVar
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import ValidationError
 
 
 class HarnessError(Exception):
@@ -88,3 +91,27 @@ EXIT_CODES: dict[int, str] = {
         )
     },
 }
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The first thing that pydantic found wrong: where (`cells.0.stacks`), what it was, and why."""
+
+    where: str
+    value: Any
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where} = {self.value!r}: {self.reason}"
+
+
+def first_problem(error: ValidationError, whole: str = "") -> Problem:
+    """Return the first problem of a validation.
+
+    Args:
+        error: What pydantic raised.
+        whole: What to call the place where the problem is no field but the whole.
+    """
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"]) or whole
+    return Problem(where, first.get("input"), first["msg"])

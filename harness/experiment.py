@@ -1,7 +1,7 @@
 """An experiment: a cell with everything resolved for this machine, and the key that names it."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -155,7 +155,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "key": experiment.key,
         "stack": experiment.stack.name,
         "where": experiment.stack.where,
-        "hardware": asdict(experiment.cell)["hardware"],
+        "hardware": experiment.cell.hardware,
         "dtype": experiment.cell.dtype,
         "recipe": experiment.cell.recipe.name,
         "stack_built": environments.is_built(experiment.stack),

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 
-from harness.errors import ConfigError, InputError
+from harness.errors import ConfigError, InputError, first_problem
 from harness.locations import FIXTURES
 
 _SIZES = FIXTURES / "gemma3.toml"
@@ -198,9 +198,7 @@ def _from_config(path: Path) -> Architecture:
             }
         )
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{path}: {where} = {first.get('input')!r}: {first['msg']}.") from error
+        raise InputError(f"{path}: {first_problem(error)}.") from error
 
 
 def _known(vision: Any) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.errors import ConfigError, SelectionError
+from harness.errors import ConfigError, SelectionError, first_problem
 from harness.locations import FIXTURES
 from harness.recipe import Recipe, parse_recipe
 from harness.stacks import parse_name
@@ -168,9 +168,7 @@ def load_matrix(
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where} = {first.get('input')!r}: {first['msg']}.") from error
+        raise ConfigError(f"{path}: {first_problem(error)}.") from error
     if file.version != 1:
         raise ConfigError(f"{path}: schema = {file.version}; this harness reads schema 1.")
     return Matrix(file, path, gpus, overrides)

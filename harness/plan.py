@@ -50,7 +50,7 @@ class Plan:
         self.jobs = options.jobs or max(1, self.machine.cores // self.matrix.threads)
 
     def runs(self, cells: Iterable[Cell]) -> list[Run]:
-        """Return every run of the cells, repeats included, the longest of them first."""
+        """Return every run of the cells, first runs before repeats."""
         runs = [
             Run(
                 prepare(
@@ -66,7 +66,7 @@ class Plan:
             for cell in cells
             for repeat in range(self.matrix.repeats(cell))
         ]
-        # Cells that repeat come last in turn, so that two runs of one never share the machine.
+        # Every cell has a record before any cell is measured again.
         return sorted(runs, key=lambda run: run.repeat)
 
     def execute(self, runs: Sequence[Run], console: Console) -> list[Result]:
@@ -76,7 +76,7 @@ class Plan:
             dispatcher = LocalDispatcher(
                 store, self.machine, progress, jobs=self.jobs, fresh=self.options.fresh
             )
-            results = {(r.run.label): r for r in dispatcher.run(runs)}
+            results = {r.run.label: r for r in dispatcher.run(runs)}
         return [results[run.label] for run in runs]
 
 

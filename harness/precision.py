@@ -4,7 +4,6 @@ The policy is data (fixtures/precision.toml): requests, rules that must hold, an
 """
 
 import tomllib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +13,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from harness.errors import ConfigError, SelectionError
+from harness.errors import ConfigError, SelectionError, first_problem
 from harness.locations import FIXTURES
 from harness.precision_facts import Device, Effective, Situation, Value
 from harness.precision_facts import Field as FieldName
@@ -215,13 +214,7 @@ def load_policy(path: Path = DEFAULT_POLICY) -> Policy:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = _where(first["loc"])
-        raise ConfigError(f"{path}: {where} = {first.get('input')!r}: {first['msg']}.") from error
-
-
-def _where(location: Sequence[int | str]) -> str:
-    return ".".join(str(part) for part in location) or "file"
+        raise ConfigError(f"{path}: {first_problem(error, 'file')}.") from error
 
 
 def load_requests(path: Path = DEFAULT_POLICY) -> dict[str, Request]:

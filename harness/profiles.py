@@ -15,7 +15,7 @@ from pydantic import (
     ValidationError,
 )
 
-from harness.errors import ConfigError, HardwareError
+from harness.errors import ConfigError, HardwareError, first_problem
 from harness.locations import FIXTURES
 
 DEFAULT_PROFILES = FIXTURES / "hardware.toml"
@@ -117,11 +117,7 @@ def _parse(slug: str, fields: Any, path: Path) -> Profile:
     try:
         profile = Profile.model_validate({**fields, "slug": slug})
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"{path}: profiles.{slug}.{where} = {first.get('input')!r}: {first['msg']}."
-        ) from error
+        raise ConfigError(f"{path}: profiles.{slug}.{first_problem(error)}.") from error
     card = (profile.compute_capability, profile.memory_gib, profile.sm_count)
     if (None in card) if slug != "cpu" else any(card):
         raise ConfigError(

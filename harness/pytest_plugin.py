@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from harness import reports
 from harness.checks import all_checks
 from harness.errors import HarnessError
 from harness.gate import CellResult, GateResult
@@ -143,6 +144,4 @@ def pytest_terminal_summary(
         file=terminalreporter._tw._file, width=max(100, terminalreporter._tw.fullwidth)
     )
     console.print()
-    console.print(terminal.table(gate.result))
-    console.print(terminal.summary(gate.result))
-    console.print(f"report: {gate.folder / 'report.html'}", soft_wrap=True)
+    terminal.show(gate.result, gate.folder / reports.PAGE_NAME, console)

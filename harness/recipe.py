@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, first_problem
 
 
 class Lora(BaseModel):
@@ -108,8 +108,4 @@ def parse_recipe(fields: dict[str, Any]) -> Recipe:
     try:
         return Recipe.model_validate(fields)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(
-            f"recipe {fields.get('name', '?')!r}: {where} = {first.get('input')!r}: {first['msg']}."
-        ) from error
+        raise ConfigError(f"recipe {fields.get('name', '?')!r}: {first_problem(error)}.") from error

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.errors import CorruptRecordError, StorageError
+from harness.errors import CorruptRecordError, StorageError, first_problem
 
 SCHEMA_VERSION = 1
 
@@ -284,8 +284,7 @@ def read_record(path: Path) -> Record:
     try:
         return Record.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        problem = first_problem(error)
         raise CorruptRecordError(
-            f"{path} is not a valid record: {where}: {first['msg']}. Delete it and run its cell again."
+            f"{path} is not a valid record: {problem.where}: {problem.reason}. Delete it and run its cell again."
         ) from error

@@ -10,7 +10,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from harness.errors import ConfigError
+from harness.errors import ConfigError, first_problem
 from harness.locations import FIXTURES
 
 Family = Literal["unsloth", "reference"]
@@ -120,9 +120,7 @@ def parse_config(text: str, path: Path) -> StacksFile:
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path} is not TOML: {error}.") from error
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{path}: {where} = {first.get('input')!r}: {first['msg']}.") from error
+        raise ConfigError(f"{path}: {first_problem(error)}.") from error
 
 
 def with_release(text: str, name: str, release: Release, path: Path) -> str:

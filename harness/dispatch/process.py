@@ -84,7 +84,7 @@ def run_process(
             limit_text=limit_text,
             oom_killer=process.returncode == -signal.SIGKILL and _oom_kills() > oom_kills,
         )
-        return build_record(experiment, machine, repeat, read_events(events_file), ending)
+        return build_record(experiment, machine, repeat, read_events(events_file)[0], ending)
 
 
 class _Watch:
@@ -94,7 +94,7 @@ class _Watch:
         self._process = process
         self._events = events
         self._on_event = on_event
-        self._seen = 0
+        self._read = 0
 
     def wait(
         self, timeout_s: float, memory_limit: int, cancel: Event
@@ -120,10 +120,9 @@ class _Watch:
         return None, ""
 
     def _pass_on(self) -> None:
-        events = read_events(self._events)
-        for event in events[self._seen :]:
+        events, self._read = read_events(self._events, self._read)
+        for event in events:
             self._on_event(event)
-        self._seen = len(events)
 
 
 def _resident(pid: int) -> int:

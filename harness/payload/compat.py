@@ -49,7 +49,7 @@ def mend(model: Any) -> list[str]:
     if _cache_breaks_evaluation():
         model.config.use_cache = False
         mended.append("key-value cache in evaluation: off, it raises here (unslothai/unsloth#2052)")
-    if _batch_samples_lack_device():
+    if _let_batch_samples_take_device():
         mended.append("Trainer.get_batch_samples of unsloth_zoo: takes transformers 4.50's device")
     return mended
 
@@ -66,8 +66,12 @@ def _cache_breaks_evaluation() -> bool:
     return cache is not None and "self.dtype =" in inspect.getsource(cache)
 
 
-def _batch_samples_lack_device() -> bool:
-    """Let unsloth_zoo's `get_batch_samples` of before 2025.3.16 ignore the device it is given."""
+def _let_batch_samples_take_device() -> bool:
+    """Patch unsloth_zoo's `get_batch_samples` of before 2025.3.16 to ignore the device it is given.
+
+    Returns:
+        Whether there was something to patch.
+    """
     from transformers import Trainer
 
     original = getattr(Trainer, "get_batch_samples", None)
@@ -81,8 +85,3 @@ def _batch_samples_lack_device() -> bool:
 
     Trainer.get_batch_samples = get_batch_samples
     return True
-
-
-def supports(function: Callable[..., Any], name: str) -> bool:
-    """Whether `function` declares the argument `name`."""
-    return name in inspect.signature(function).parameters

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from harness.errors import CorruptRecordError, InputError
+from harness.errors import CorruptRecordError, InputError, first_problem
 from harness.gate import GateResult
 from harness.record import write_json_atomically
 from harness.reports import html, markdown
@@ -57,9 +57,8 @@ def load(folder: Path) -> GateResult:
             f"{path} cannot be read: {error.strerror}. Check its permissions."
         ) from error
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole file"
+        problem = first_problem(error, "the whole file")
         raise CorruptRecordError(
-            f"{path} is not a result that this harness reads: {where}: {first['msg']}. "
+            f"{path} is not a result that this harness reads: {problem.where}: {problem.reason}. "
             "Render it with the release that wrote it, or run the cells again."
         ) from error

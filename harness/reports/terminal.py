@@ -1,8 +1,9 @@
 """The outcome at a desk: one table that fits 100 columns, and what failed below it."""
 
 import re
+from pathlib import Path
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,13 @@ from harness.reports.wording import NOT_MEASURED, SYMBOLS, clean, count, one_lin
 from harness.verdict import Outcome
 
 _ID_WIDTH = 30
+
+
+def show(result: GateResult, page: Path, console: Console) -> None:
+    """Print the table, the answer, and where the report's page is."""
+    console.print(table(result))
+    console.print(summary(result))
+    console.print(f"report: {page}", soft_wrap=True)
 
 
 def table(result: GateResult) -> Table:

@@ -2,7 +2,7 @@
 
 The library sees a card of a given profile and decides as it would there: dtypes, FORCE_FLOAT32, its
 trainer, its rewritten sources. The arithmetic is the CPU's. Speed, memory, compiled and CUDA kernels
-are not emulated; docs/emulation.md says what a figure of such a run means.
+are not emulated; docs/hardware.md says what is real in such a run.
 """
 
 from .profile import Profile
