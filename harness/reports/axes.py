@@ -1,6 +1,7 @@
 """Scales and ticks of a chart: data to pixels, and pixels worth labelling."""
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeGuard
@@ -54,6 +55,8 @@ class Scale:
 
 def round_step(raw: float) -> float:
     """Return the smallest of 1, 2, 2.5, 5 x 10**n that is not below `raw`."""
+    # A range of subnormal numbers over an amount of ticks is 0.
+    raw = max(raw, sys.float_info.min)
     power = 10.0 ** math.floor(math.log10(raw))
     return next(
         m * power for m in (1.0, 2.0, 2.5, 5.0, 10.0, 20.0) if m * power >= raw * (1 - 1e-9)

@@ -3,7 +3,7 @@ import re
 from itertools import pairwise
 from xml.etree import ElementTree
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from harness.reports.axes import Point, Scale, is_drawn, round_step, runs, thin, value_scale
@@ -82,6 +82,7 @@ def test_logarithmic_ticks_are_decades() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(), st.floats()), max_size=20))
+@example([(0.0, 0.0), (5e-324, 0.0)])
 def test_a_corrupt_x_is_left_out(curve: list[tuple[float, float]]) -> None:
     assert not re.search("nan|inf", placed(small(curve, "loss")))
 
