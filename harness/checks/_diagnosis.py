@@ -53,7 +53,9 @@ def diagnose(record: Record) -> Diagnosis:
 
 
 def _zero_learning_rate(record: Record) -> Iterator[Finding]:
-    rates = [s.learning_rate for s in record.steps if s.learning_rate is not None]
+    # A scheduler waits while the scaler skips: a rate of 0 on a skipped step is no cause but a result.
+    taken = [s for s in record.steps if s.applied is not False]
+    rates = [s.learning_rate for s in taken if s.learning_rate is not None]
     if rates and not any(rates):
         yield Finding(
             f"the learning rate is 0 on all {len(rates)} steps, the recipe asks for "

@@ -1,7 +1,6 @@
 """Which steps a GradScaler may skip in a healthy run."""
 
-import math
-
+from harness.checks._steps import is_non_finite
 from harness.record import Record
 
 MAX_CALIBRATING_SKIPS = 5
@@ -21,7 +20,7 @@ def calibrating_skips(record: Record) -> set[int]:
 
     Empty without a GradScaler. A skip needs a grad_norm that is not finite: that is why a scaler
     skips. After the first applied step one counts as calibration only once per
-    `SCALER_GROWTH_INTERVAL` applied steps. At learning rate 0 only the grad_norm tells of a skip.
+    `SCALER_GROWTH_INTERVAL` applied steps.
     """
     if record.scaler is None or not record.scaler.enabled:
         return set()
@@ -30,7 +29,7 @@ def calibrating_skips(record: Record) -> set[int]:
     for step in record.steps:
         if step.applied is True:
             applied += 1
-        elif step.grad_norm is None or math.isfinite(step.grad_norm):
+        elif step.applied is None or not is_non_finite(step.grad_norm):
             continue
         elif applied == 0 and len(allowed) < MAX_CALIBRATING_SKIPS:
             allowed.add(step.step)

@@ -89,10 +89,11 @@ def _problem(record: Record, wanted: float) -> str | None:
 def _stood_still(record: Record, before: Evaluation, after: Evaluation) -> bool:
     """Whether nothing changed between two evaluations although the learning rate was not 0.
 
-    A loss that a release rounds to bfloat16 can repeat by chance; the float32 token loss cannot.
+    A loss that a release rounds to bfloat16 can repeat by chance; the float32 token loss cannot. A
+    rate of 0 on a skipped step excuses nothing: the scheduler waits for the first step taken.
     """
-    rates = [s.learning_rate for s in record.steps if before.step < s.step <= after.step]
-    if rates and not any(rate is None or rate > 0 for rate in rates):
+    between = [s for s in record.steps if before.step < s.step <= after.step]
+    if between and all(s.learning_rate == 0 and s.applied is not False for s in between):
         return False
     return (
         before.eval_loss == after.eval_loss

@@ -77,18 +77,14 @@ def _step_problems(record: Record, steps: list[Step]) -> Iterator[str]:
 
 
 def _learning_rate_problems(record: Record) -> Iterator[str]:
-    steps = [s for s in record.steps if s.learning_rate is not None]
-    wrong = [s for s in steps if not _is_expected_rate(record, s)]
-    yield from _on(steps, wrong, "learning_rate is not above 0")
-
-
-def _is_expected_rate(record: Record, step: Step) -> bool:
-    rate = step.learning_rate
-    assert rate is not None
-    if rate == 0:
-        # A warm-up starts from 0; a schedule that decays to 0 reaches it after the last step.
-        return record.recipe["warmup_steps"] > 0 and step is record.steps[0]
-    return math.isfinite(rate) and rate > 0
+    wrong, warming_up = [], record.recipe["warmup_steps"] > 0
+    for step in record.steps:
+        rate = step.learning_rate
+        # A warm-up starts from 0, and stays there while a scaler skips: the scheduler waits.
+        if rate is not None and not (rate == 0 and warming_up) and not 0 < rate < math.inf:
+            wrong.append(step)
+        warming_up = warming_up and step.applied is False
+    yield from _on(record.steps, wrong, "learning_rate is not above 0")
 
 
 def _adapter_problems(record: Record) -> Iterator[str]:

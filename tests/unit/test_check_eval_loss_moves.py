@@ -7,24 +7,9 @@ from hypothesis import strategies as st
 
 from harness.checks import Context
 from harness.checks.eval_loss_moves import judge, relative_drop
-from harness.hardware import load_profiles
 from harness.verdict import Outcome
-from tests.unit.records import EVAL_LOSSES, LAYERS, NAN, STEPS, evaluations, make_record
-
-FROZEN = [6.9392] * 4
-STILL = {"digest_after": "bbbbbbbbbbbb", "lora_b_moved": 0, "max_abs_update": 0.0}
-FLOAT16 = {"weights": {"float16": 80}, "autocast": "float16", "activations": {"float16": LAYERS}}
-BEYOND = {"layers.0": 1.5e4, "layers.1": 3.2e4, "layers.2": 8e5, "layers.3": math.inf}
-
-# The shape of U#2032: every step overflows float16 and is skipped, the log says loss 0.
-OVERFLOWING: dict[str, Any] = {
-    "evaluations": FROZEN,
-    "adapter": STILL,
-    "precision": {**FLOAT16, "max_abs_activation": BEYOND},
-    "steps": {"loss": 0.0, "grad_norm": NAN, "applied": False},
-    "scaler": {"enabled": True, "applied": 0, "skipped": STEPS, "scale_first": 65536.0,
-               "scale_last": 6.1e-5},
-}  # fmt: skip
+from tests.unit.frozen import BEYOND, FLOAT16, FROZEN, OVERFLOWING, STILL
+from tests.unit.records import EVAL_LOSSES, NAN, STEPS, evaluations, make_record
 
 FAULTS: dict[str, tuple[dict[str, Any], str, str]] = {
     # name: (changes, part of the message, part of the first cause)
@@ -138,46 +123,6 @@ def test_fault_fails_with_its_message_and_first_cause(name: str) -> None:
     assert cause == "" or verdict.advice
 
 
-def test_overflow_diagnosis_names_layer_then_mechanism_and_cards_with_bf16() -> None:
-    verdict = judge(make_record(**OVERFLOWING), Context())
-
-    assert [word in text for word, text in zip(
-        ("float16 overflow: |activation| is 8e+05 in layers.2", "grad_norm", "exactly 0",
-         "GradScaler skipped 30 of 30 steps (scale 6.554e+04 -> 6.1e-05)"),
-        verdict.diagnosis, strict=True)] == [True] * 4  # fmt: skip
-    named = set(verdict.advice[0].split(": ")[1].split(", "))
-    assert {"a100", "l4", "h100"} <= named
-    assert named == {s for s, p in load_profiles().items() if p.bf16}
-    assert "float32" in verdict.advice[1]
-
-
-def test_detached_evaluation_says_whether_the_logits_moved() -> None:
-    cached = evaluations(*FROZEN)
-    for evaluation, loss in zip(cached, EVAL_LOSSES, strict=True):
-        evaluation.token_loss = loss
-
-    assert "cached" in judge(make_record(evaluations=cached), Context()).diagnosis[0]
-    assert "another model" in judge(make_record(evaluations=FROZEN), Context()).diagnosis[0]
-
-
-def test_calibrating_skips_are_no_cause() -> None:
-    record = make_record(
-        evaluations=[6.74, 6.73, 6.72, 6.71],
-        scaler={"enabled": True, "applied": 28, "skipped": 2},
-        steps={"applied": [False] * 2 + [True] * 28, "grad_norm": [math.inf] * 2 + [1.0] * 28},
-    )
-
-    assert not any("skipped" in cause for cause in judge(record, Context()).diagnosis)
-
-
-def test_large_activations_are_no_cause_where_float16_is_not_used() -> None:
-    record = make_record(
-        evaluations=FROZEN, precision={"autocast": "bfloat16", "max_abs_activation": BEYOND}
-    )
-
-    assert not any("float16" in cause for cause in judge(record, Context()).diagnosis)
-
-
 def test_repeated_loss_rounded_by_a_release_passes_when_the_token_loss_moves() -> None:
     rounded = evaluations(6.75, 4.75, 4.75, 4.25)
     rounded[2].token_loss = 4.7391
@@ -190,6 +135,15 @@ def test_epoch_at_learning_rate_zero_may_stand_still() -> None:
     record = make_record(evaluations=[6.74, 4.73, 4.4, 4.4], steps={"learning_rate": rates})
 
     assert judge(record, Context()).outcome is Outcome.PASS
+
+
+def test_epoch_whose_steps_were_all_skipped_may_not_stand_still() -> None:
+    rates, applied = [0.0] * 10 + [1e-3] * 20, [False] * 10 + [True] * 20
+    record = make_record(
+        evaluations=[6.74, 6.74, 4.73, 4.38], steps={"learning_rate": rates, "applied": applied}
+    )
+
+    assert "epoch 1 changed nothing" in judge(record, Context()).message
 
 
 def test_recipe_with_learning_rate_zero_is_skipped() -> None:

@@ -40,6 +40,11 @@ def test_smaller_peak_passes() -> None:
     assert judge(run(400), Context(baseline=STEADY)).outcome is Outcome.PASS
 
 
+def test_pass_names_the_phase_nearest_to_a_fail() -> None:
+    assert "peak_rss.import" in judge(run(400), Context(baseline=STEADY)).message
+    assert "peak_rss.train" in judge(run(920), Context(baseline=STEADY)).message
+
+
 def test_larger_peak_of_one_phase_fails_and_names_it() -> None:
     verdict = judge(run(1200), Context(baseline=STEADY))
 

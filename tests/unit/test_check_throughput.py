@@ -59,6 +59,17 @@ def test_too_few_timed_steps_are_skipped_with_the_rule(faulty: list[Any]) -> Non
     assert "a rate needs 5" in verdict.message
 
 
+def test_five_steady_steps_are_enough() -> None:
+    assert "steps_per_s" in throughput_figures(make_record(steps=steps(8)))
+
+
+@pytest.mark.parametrize("unmeasured", [{"wall_s": 0.0}, {"tokens": 0}])
+def test_unmeasured_evaluations_give_no_rate(unmeasured: dict[str, Any]) -> None:
+    record = run(0.1, evaluations=evaluations(6.74, 4.73, 4.38, 4.27, **unmeasured))
+
+    assert "eval_tokens_per_s" not in throughput_figures(record)
+
+
 def test_unmeasured_tokens_leave_the_step_rate() -> None:
     figures = throughput_figures(run(0.1, steps=steps(wall_s=0.1, tokens=0)))
 
@@ -158,6 +169,14 @@ def test_emulated_speed_is_labelled() -> None:
     verdict = judge(run(0.1, hardware={"kind": "emulated", "name": "t4"}), Context())
 
     assert "emulated on Example CPU: not a figure of a t4" in verdict.message
+    assert "emulated" not in judge(run(0.1), Context()).message
+
+
+def test_pass_names_the_figure_nearest_to_a_fail() -> None:
+    verdict = judge(run(0.05, eval_wall_s=0.123), Context(baseline=STEADY))
+
+    assert verdict.outcome is Outcome.PASS
+    assert "evaluated tokens/s is 0.976 x" in verdict.message
 
 
 @given(st.floats(1.0, 1e3))

@@ -174,13 +174,34 @@ def test_warm_up_step_at_learning_rate_zero_does_not_end_the_calibration() -> No
     norms = [1.0, math.inf, math.inf] + [1.0] * 27
     applied = [None, False, False] + [True] * 27
     record = make_record(steps={"grad_norm": norms, "applied": applied}, scaler=SCALED)
-    overflowing = make_record(
-        steps={"grad_norm": [math.inf, *norms[1:]], "applied": applied}, scaler=SCALED
-    )
 
     assert calibrating_skips(record) == {2, 3}
-    assert calibrating_skips(overflowing) == {1, 2, 3}
-    assert judge(overflowing, Context()).outcome is Outcome.PASS
+    assert judge(record, Context()).outcome is Outcome.PASS
+
+
+def waiting(skipped: int, at_zero: int) -> Record:
+    """Return a run whose scheduler stays at rate 0 for `at_zero` steps, `skipped` of them skipped."""
+    return make_record(
+        scaler=SCALED,
+        steps={
+            "learning_rate": [0.0] * at_zero + [1e-3] * (STEPS - at_zero),
+            "applied": [False] * skipped
+            + [None] * (at_zero - skipped)
+            + [True] * (STEPS - at_zero),
+            "grad_norm": [math.inf] * skipped + [1.0] * (STEPS - skipped),
+        },
+    )
+
+
+def test_scheduler_may_wait_at_zero_until_the_first_step_is_taken() -> None:
+    assert judge(waiting(3, at_zero=4), Context()).outcome is Outcome.PASS
+    assert judge(waiting(3, at_zero=5), Context()).outcome is Outcome.FAIL
+
+
+def test_step_taken_at_rate_zero_with_infinite_gradients_is_not_excused() -> None:
+    record = make_record(steps={"grad_norm": at(1, math.inf)}, scaler=SCALED)
+
+    assert judge(record, Context()).outcome is Outcome.FAIL
 
 
 def test_scaler_does_not_excuse_a_skip_with_finite_gradients() -> None:

@@ -58,8 +58,7 @@ class StepEvidence(TrainerCallback):  # type: ignore[misc]
         """Stop it. Reading the raw loss has synchronised a GPU already."""
         wall_s = time.perf_counter() - self._started
         after = self._parameters()
-        # A step at learning rate 0 (the first of a warm-up) moves nothing and shows nothing.
-        applied = None if self._learning_rate == 0 else not torch.equal(self._before, after)
+        applied = self._was_applied(after)
         self._before = after
         self._applied += applied is True
         self._skipped += applied is False
@@ -97,6 +96,13 @@ class StepEvidence(TrainerCallback):  # type: ignore[misc]
             "scale_first": self._scales[0] if self._scales else None,
             "scale_last": self._scales[-1] if self._scales else None,
         }
+
+    def _was_applied(self, after: Any) -> bool | None:
+        # The schedule waits while the scaler skips, so a run that never gets going stays at rate 0.
+        if self._trainer.accelerator.optimizer_step_was_skipped:
+            return False
+        # A step at learning rate 0 (the first of a warm-up) moves nothing and shows nothing.
+        return None if self._learning_rate == 0 else not torch.equal(self._before, after)
 
     def _parameters(self) -> Any:
         return parameters_to_vector(self._trainable).detach()
