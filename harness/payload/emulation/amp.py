@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from . import dispatcher
+
 # torch 2.13, ATen/autocast_mode.h: AT_FORALL_FP32 without image operators.
 WIDENED = [
     "acos",
@@ -56,8 +58,8 @@ WIDENED_UNLESS_NAMED = [
     "sum.dim_IntList",
 ]
 
-_LIBRARY: list[Any] = []
-"""Keeps the registrations alive: torch takes them back when the library object dies."""
+# What the CPU's autocast brings to one dtype and cuda's leaves alone.
+PLAIN = ("cat", "stack", "index_copy")
 
 
 class _CpuState(threading.local):
@@ -112,22 +114,29 @@ def follow_cuda() -> None:
 
 
 def _widen() -> None:
-    library = torch.library.Library("aten", "IMPL")
+    kernels: dict[str, Callable[..., Any]] = {name: _plain(name) for name in PLAIN}
     for name in WIDENED + WIDENED_UNLESS_NAMED:
-        if not _exists(name) or _has_autocast(name):
-            continue
-        library.impl(name, _widened(name, name in WIDENED_UNLESS_NAMED), "AutocastCPU")
-    _LIBRARY.append(library)
+        if dispatcher.exists(name):
+            kernels[name] = _widened(name, name in WIDENED_UNLESS_NAMED)
+    dispatcher.register("AutocastCPU", kernels)
+
+
+def _plain(name: str) -> Callable[..., Any]:
+    operator = dispatcher.operator(name)
+
+    def kernel(*args: Any, **kwargs: Any) -> Any:
+        with _below_autocast():
+            return operator(*args, **kwargs)
+
+    return kernel
 
 
 def _widened(name: str, unless_named: bool) -> Callable[..., Any]:
-    packet, _, overload = name.partition(".")
-    operator = getattr(getattr(torch.ops.aten, packet), overload or "default")
-    autocast = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
+    operator = dispatcher.operator(name)
 
     def kernel(*args: Any, **kwargs: Any) -> Any:
         named = any(isinstance(value, torch.dtype) for value in (*args, *kwargs.values()))
-        with torch._C._ExcludeDispatchKeyGuard(autocast):
+        with _below_autocast():
             if not (unless_named and named):
                 args = tuple(_float32(value) for value in args)
             return operator(*args, **kwargs)
@@ -135,14 +144,11 @@ def _widened(name: str, unless_named: bool) -> Callable[..., Any]:
     return kernel
 
 
+def _below_autocast() -> Any:
+    key = torch._C.DispatchKeySet(torch._C.DispatchKey.AutocastCPU)
+    return torch._C._ExcludeDispatchKeyGuard(key)
+
+
 def _float32(value: Any) -> Any:
     half = isinstance(value, torch.Tensor) and value.dtype in (torch.float16, torch.bfloat16)
     return value.float() if half else value
-
-
-def _exists(name: str) -> bool:
-    return bool(torch._C._dispatch_has_kernel(f"aten::{name}"))
-
-
-def _has_autocast(name: str) -> bool:
-    return bool(torch._C._dispatch_has_kernel_for_dispatch_key(f"aten::{name}", "AutocastCPU"))

@@ -5,15 +5,14 @@ over the elements instead, some twenty times slower and with roundings of its ow
 are widened (exactly), multiplied by the float32 routine, and the result is rounded to their dtype.
 """
 
-import warnings
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
-_HALF = (torch.float16, torch.bfloat16)
-_LIBRARY: list[Any] = []
-"""Keeps the registrations alive: torch takes them back when the library object dies."""
+from . import dispatcher
 
+_HALF = (torch.float16, torch.bfloat16)
 aten = torch.ops.aten
 
 
@@ -38,7 +37,10 @@ def _baddbmm(bias: Any, a: Any, b: Any, *, beta: Any = 1, alpha: Any = 1) -> Any
 def _computed(kernel: Any, factors: tuple[Any, ...], shape: tuple[int, ...], **scales: Any) -> Any:
     # The out form has a kernel of its own, so it does not come back here.
     dtype = factors[-1].dtype
-    if dtype not in _HALF or any(factor.dtype != dtype for factor in factors):
+    if any(factor.dtype != dtype for factor in factors):
+        names = " != ".join(str(factor.dtype).removeprefix("torch.") for factor in factors)
+        raise RuntimeError(f"expected the factors to have the same dtype, but got: {names}")
+    if dtype not in _HALF:
         return kernel(*factors, out=factors[-1].new_empty(shape), **scales)
     wide = tuple(factor.float() for factor in factors)
     return kernel(*wide, out=wide[-1].new_empty(shape), **scales).to(dtype)
@@ -46,9 +48,10 @@ def _computed(kernel: Any, factors: tuple[Any, ...], shape: tuple[int, ...], **s
 
 def accumulate_in_float32() -> None:
     """Take the place of torch's CPU kernels for mm, addmm, bmm and baddbmm, backward included."""
-    library = torch.library.Library("aten", "IMPL")
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Warning only once for all operators")
-        for name, kernel in (("mm", _mm), ("addmm", _addmm), ("bmm", _bmm), ("baddbmm", _baddbmm)):
-            library.impl(name, kernel, "CPU")
-    _LIBRARY.append(library)
+    kernels: dict[str, Callable[..., Any]] = {
+        "mm": _mm,
+        "addmm": _addmm,
+        "bmm": _bmm,
+        "baddbmm": _baddbmm,
+    }
+    dispatcher.register("CPU", kernels)

@@ -65,6 +65,21 @@ def _bitsandbytes() -> bool:
 
 
 @stand_in_for(
+    "torchvision's compiled operators",
+    "the release imports torchvision, whose library for CUDA does not load beside the CPU build of "
+    "torch; its operators are declared, not implemented: text-only training calls none",
+)
+def _torchvision() -> bool:
+    if not _installed("torchvision"):
+        return False
+    for name in ("nms", "qnms"):
+        torch.library.define(
+            f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        )
+    return True
+
+
+@stand_in_for(
     "unsloth_zoo.patching_utils.patch_compiled_autograd",
     "it rewrites the source of torch.compile's autograd as torch 2.6 had it and fails on the torch of "
     "this environment; nothing is compiled in an emulated run, so it is skipped",

@@ -1,0 +1,307 @@
+"""The emulated GPU: each part in a stack's own torch, and whole cells against what a card would do."""
+
+import json
+import subprocess
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness import environments
+from harness.hardware import load_profiles
+from harness.locations import PACKAGE
+from harness.payload.emulation import Profile
+from harness.stacks import load_stack
+from harness.verdict import Outcome
+from tests.integration.conftest import Judge
+
+STACK = "unsloth-2026.10.9"
+T4 = {
+    "name": "Tesla T4",
+    "compute_capability": "7.5",
+    "memory_bytes": 15 * 2**30,
+    "sm_count": 40,
+}
+A100 = {**T4, "name": "NVIDIA A100-SXM4-40GB", "compute_capability": "8.0", "sm_count": 108}
+
+PREAMBLE = """
+import json, sys
+sys.path.insert(0, {payload!r})
+import emulation
+replaced = emulation.install(emulation.Profile.of({card!r}))
+import torch
+def answer(**values): print("ANSWER", json.dumps(values, default=str))
+"""
+
+Emulate = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def emulate() -> Emulate:
+    """Run a script on an emulated card in the stack's interpreter; return what it answers."""
+    stack = load_stack(STACK, "cpu")
+    if not environments.is_built(stack):
+        pytest.skip(f"{STACK} is not built; run one of its cells first")
+    python = environments.ensure(stack)
+
+    def run(body: str, card: dict[str, Any] = T4) -> dict[str, Any]:
+        preamble = PREAMBLE.format(payload=str(PACKAGE / "payload"), card=card)
+        script = preamble + textwrap.dedent(body)
+        done = subprocess.run(
+            [python, "-c", script], capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr[-3000:]
+        line = next(line for line in done.stdout.splitlines() if line.startswith("ANSWER "))
+        found: dict[str, Any] = json.loads(line.removeprefix("ANSWER "))
+        return found
+
+    return run
+
+
+def test_profile_reads_the_job() -> None:
+    expected = Profile("Tesla T4", capability=(7, 5), memory_bytes=15 * 2**30, sm_count=40)
+    assert Profile.of({**T4, "slug": "t4-emulated", "bf16": False}) == expected
+
+
+def test_every_card_of_the_fixture_can_be_shown() -> None:
+    cards = [card for card in load_profiles().values() if card.compute_capability is not None]
+    assert cards
+    for card in cards:
+        assert card.sm_count
+        assert card.memory_bytes
+
+
+def test_profile_guesses_nothing() -> None:
+    with pytest.raises(KeyError, match="sm_count"):
+        Profile.of({key: value for key, value in T4.items() if key != "sm_count"})
+
+
+def test_torch_answers_for_the_card(emulate: Emulate) -> None:
+    body = """
+    p = torch.cuda.get_device_properties("cuda:0")
+    answer(available=torch.cuda.is_available(), name=torch.cuda.get_device_name(),
+           capability=torch.cuda.get_device_capability(torch.device("cuda")),
+           total=torch.cuda.mem_get_info()[1], sms=p.multi_processor_count,
+           tries=torch.cuda.is_bf16_supported(), native=torch.cuda.is_bf16_supported(False),
+           invents=hasattr(p, "L2_cache_size"), marked=torch.cuda.__dict__["_emulated"])
+    """
+    expected = {
+        "available": True,
+        "name": "Tesla T4",
+        "capability": [7, 5],
+        "total": 15 * 2**30,
+        "sms": 40,
+        "tries": True,  # as on a real T4: torch tries a bfloat16 tensor, and it works
+        "native": False,
+        "invents": False,
+        "marked": True,
+    }
+    assert emulate(body) == expected
+    assert emulate(body, A100) == {
+        **expected,
+        "name": "NVIDIA A100-SXM4-40GB",
+        "capability": [8, 0],
+        "sms": 108,
+        "native": True,
+    }
+
+
+def test_cuda_tensors_are_made_on_the_cpu_in_every_thread(emulate: Emulate) -> None:
+    found = emulate("""
+    import threading
+    x = torch.ones(2, device="cuda")
+    made = [x, x.to("cuda:0"), x.to(torch.device("cuda")), x.to(0), x.cuda(), x.pin_memory(),
+            torch.nn.Linear(2, 2).to("cuda").weight, torch.arange(3, device=0)]
+    thread = threading.Thread(target=lambda: made.append(torch.zeros(1, device="cuda")))
+    thread.start(); thread.join()
+    answer(devices=[t.device.type for t in made], named=torch.device("cuda").type,
+           number=torch.device(0).type)
+    """)
+    assert found == {"devices": ["cpu"] * 9, "named": "cuda", "number": "cuda"}
+
+
+def test_autocast_of_cuda_is_computed(emulate: Emulate) -> None:
+    found = emulate("""
+    x = torch.randn(4, 4, device="cuda")
+    name = lambda t: str(t.dtype).removeprefix("torch.")
+    with torch.autocast("cuda"):
+        y = x @ x
+        default = name(y)
+        widened = {f.__name__: name(f(y)) for f in (torch.exp, torch.rsqrt, torch.sum)}
+        softmax = [name(y.softmax(-1)), name(y.softmax(-1, dtype=torch.float16))]
+        with torch.autocast("cpu", enabled=False): cpu_off = name(x @ x)
+        with torch.autocast("cuda", enabled=False): cuda_off = name(x @ x)
+        asked = [torch.is_autocast_enabled("cuda"), torch.is_autocast_enabled("cpu")]
+    with torch.autocast("cuda", dtype=torch.float32):
+        wide = [name(x.half() @ x.half()), name(torch.cat([x.half(), x.half()]))]
+    answer(default=default, widened=widened, softmax=softmax, cpu_off=cpu_off, cuda_off=cuda_off,
+           asked=asked, wide=wide, after=name(x @ x))
+    """)
+    assert found == {
+        "default": "float16",
+        "widened": {"exp": "float32", "rsqrt": "float32", "sum": "float32"},
+        "softmax": ["float32", "float16"],
+        "cpu_off": "float16",  # the CPU's own autocast says nothing about tensors on cuda
+        "cuda_off": "float32",
+        "asked": [True, False],
+        "wide": ["float32", "float16"],
+        "after": "float32",
+    }
+
+
+def test_checkpointed_recomputation_runs_under_the_same_autocast(emulate: Emulate) -> None:
+    found = emulate("""
+    from torch.utils.checkpoint import checkpoint
+    seen = []
+    def f(x):
+        y = x @ x
+        seen.append(str(y.dtype))
+        return y.float().sum()
+    x = torch.randn(4, 4, requires_grad=True)
+    for dtype in (torch.float16, torch.bfloat16, torch.float32):
+        with torch.autocast("cuda", dtype=dtype): loss = checkpoint(f, x, use_reentrant=True)
+        loss.backward()
+    answer(seen=seen)
+    """)
+    expected = [f"torch.{name}" for name in ("float16", "bfloat16", "float32") for _ in range(2)]
+    assert found["seen"] == expected
+
+
+def test_grad_scaler_skips_an_overflowed_step_and_halves_its_scale(emulate: Emulate) -> None:
+    found = emulate("""
+    w = torch.ones(1, requires_grad=True)
+    optimizer, scaler = torch.optim.SGD([w], 1.0), torch.amp.GradScaler("cuda")
+    def step(factor):
+        optimizer.zero_grad()
+        scaler.scale((w * factor).sum()).backward()
+        scaler.step(optimizer); scaler.update()
+        return [w.item(), scaler.get_scale()]
+    answer(fine=step(0.5), overflow=step(float("inf")))
+    """)
+    assert found == {"fine": [0.5, 65536.0], "overflow": [0.5, 32768.0]}
+
+
+def test_half_products_accumulate_in_float32(emulate: Emulate) -> None:
+    found = emulate("""
+    # Added up in float16, 2048 + 1 stays 2048.
+    ones = torch.ones(1, 4096, dtype=torch.float16)
+    weight = torch.ones(4096, 1, dtype=torch.float16, requires_grad=True)
+    a, b, c = (torch.randn(2, 3, 5).half(), torch.randn(2, 5, 4).half(), torch.randn(4).half())
+    same = lambda x, y: bool((x == y.half()).all())
+    product = ones @ weight
+    product.backward()
+    try: error = str(torch.mm(ones.float(), weight))
+    except RuntimeError as raised: error = str(raised)
+    answer(sum=product.item(), grad=float(weight.grad.sum()), dtype=str(product.dtype), error=error,
+           bmm=same(a @ b, a.float() @ b.float()),
+           addmm=same(torch.addmm(c, a[0], b[0], alpha=2), c.float() + 2 * (a[0].float() @ b[0].float())),
+           overflow=float((ones * 65504) @ weight))
+    """)
+    assert found == {
+        "sum": 4096.0,
+        "grad": 4096.0,
+        "dtype": "torch.float16",
+        "error": "expected the factors to have the same dtype, but got: float32 != float16",
+        "bmm": True,
+        "addmm": True,
+        "overflow": float("inf"),
+    }
+
+
+def test_the_machine_is_not_touched(emulate: Emulate) -> None:
+    found = emulate("""
+    import os, subprocess
+    cache = os.stat("/etc/ld.so.cache").st_mtime_ns if os.path.exists("/etc/ld.so.cache") else 0
+    codes = [os.system("ldconfig /usr/local"), subprocess.run(["ldconfig"]).returncode,
+             subprocess.run("exit 3; ldconfig /usr/lib64-nvidia", shell=True).returncode,
+             subprocess.run([b"/sbin/ldconfig", "/x"]).returncode]
+    others = [os.system("exit 0"), subprocess.run(["false"]).returncode,
+              subprocess.check_output(["echo", "ldconfig-free"], text=True).strip()]
+    after = os.stat("/etc/ld.so.cache").st_mtime_ns if cache else 0
+    answer(codes=codes, others=others, untouched=cache == after)
+    """)
+    assert found == {"codes": [0, 0, 0, 0], "others": [0, 1, "ldconfig-free"], "untouched": True}
+
+
+def test_triton_kernels_run_with_their_aliases(emulate: Emulate) -> None:
+    found = emulate("""
+    import importlib.util, pathlib, tempfile, textwrap
+    source = '''
+    import triton
+    import triton.language as tl
+    cast = tl.cast
+    @triton.jit
+    def largest_plus_row(x, out, size: tl.constexpr):
+        row = tl.program_id(0)
+        values = tl.load(x + cast(row, tl.int64) * size + tl.arange(0, size)).to(tl.float32)
+        tl.store(out + row, tl.max(values, 0) + cast(row, tl.float32))
+    '''
+    path = pathlib.Path(tempfile.mkdtemp()) / "kernel.py"
+    path.write_text(textwrap.dedent(source))
+    spec = importlib.util.spec_from_file_location("kernel", path)
+    kernel = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(kernel)
+    x, out = torch.arange(8.0).reshape(2, 4), torch.zeros(2)
+    kernel.largest_plus_row[(2,)](x, out, 4)
+    kernel.largest_plus_row[(2,)](x * 2, out, 4)
+    answer(out=out.tolist())
+    """)
+    assert found == {"out": [6.0, 15.0]}
+
+
+def test_stand_ins_are_named_and_compute_the_same(emulate: Emulate) -> None:
+    found = emulate("""
+    import bitsandbytes, cut_cross_entropy
+    e, c = torch.randn(6, 8).half(), torch.randn(12, 8).half()
+    labels = torch.tensor([1, 2, -100, 4, 5, 6])
+    loss = cut_cross_entropy.linear_cross_entropy(e, c, labels)
+    expected = torch.nn.functional.cross_entropy(e.float() @ c.float().T, labels)
+    kernel = bitsandbytes.functional.lib.cdequantize_blockwise_fp16_nf4
+    try: kernel()
+    except RuntimeError as error: raised = str(error)
+    packed, state = bitsandbytes.functional.quantize_4bit(torch.randn(64, 64), quant_type="nf4")
+    answer(replaced=replaced, difference=(loss - expected).abs().item(), raised=raised,
+           packed=str(packed.dtype))
+    """)
+    names = {part.split(":")[0] for part in found["replaced"]}
+    assert names == {"cut_cross_entropy.linear_cross_entropy", "bitsandbytes' CUDA library"}
+    assert found["difference"] < 1e-6
+    assert found["raised"].startswith("cdequantize_blockwise_fp16_nf4 is a CUDA kernel")
+    assert found["packed"] == "torch.uint8"
+
+
+# Card and request -> dtype of the projections, autocast, bf16 and fp16 arguments, FORCE_FLOAT32.
+DECISIONS = {
+    "t4-emulated/auto": ("float16", "off", False, False, "1"),
+    "t4-emulated/nf4": ("uint8", "off", False, False, "1"),
+    "a100-emulated/auto": ("bfloat16", "bfloat16", True, False, "0"),
+    "a100-emulated/float16": ("float16", "off", False, False, "1"),
+}
+
+
+@pytest.mark.trains
+@pytest.mark.parametrize("cell", DECISIONS)
+def test_release_decides_as_on_the_card(judge: Judge, cell: str) -> None:
+    record = judge(f"{STACK}/{cell}/mild").record
+    precision = record.precision
+    assert record.status == "COMPLETED", record.failure
+    assert record.hardware.kind == "emulated"
+    assert record.hardware.replaced
+    assert (
+        max(precision.weights, key=precision.weights.__getitem__),
+        precision.autocast,
+        precision.args_bf16,
+        precision.args_fp16,
+        precision.force_float32,
+    ) == DECISIONS[cell]
+    assert record.eval_losses[-1] < 0.8 * record.eval_losses[0]
+
+
+@pytest.mark.trains
+def test_frozen_evaluation_of_a_card_without_bfloat16_is_seen(judge: Judge) -> None:
+    cell = judge(f"{STACK}/t4-emulated/auto/hot")
+    failed = {v.check for v in cell.verdicts if v.outcome is Outcome.FAIL}
+    assert "eval_loss_moves" in failed
+    assert len(set(cell.record.eval_losses)) == 1
+    assert judge(f"{STACK}/a100-emulated/auto/hot").outcome is Outcome.PASS
