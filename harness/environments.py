@@ -18,12 +18,12 @@ Say = Callable[[str], None]
 
 def python_of(stack: Stack) -> Path:
     """Return where the stack's interpreter is, built or not."""
-    return folder_of(stack) / "bin" / "python"
+    return stack.interpreter or folder_of(stack) / "bin" / "python"
 
 
 def is_built(stack: Stack) -> bool:
     """Whether the environment is complete."""
-    return _manifest(stack).exists()
+    return stack.interpreter is not None or _manifest(stack).exists()
 
 
 def ensure(stack: Stack, say: Say = lambda message: None) -> Path:
@@ -34,6 +34,8 @@ def ensure(stack: Stack, say: Say = lambda message: None) -> Path:
     Raises:
         StackBuildError: uv failed; the message ends with what uv said.
     """
+    if stack.interpreter is not None:
+        return stack.interpreter
     folder = folder_of(stack)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -74,10 +76,15 @@ def _build(stack: Stack, folder: Path) -> None:
             run_uv(*install, *links, purpose=purpose)
         else:
             run_uv(*install, "--torch-backend", "cpu", purpose=purpose)
-    except StackBuildError:
+    except StackBuildError as error:
         if not links or stack.where == "gpu":
             raise
-        # The user's own wheels lack the CPU build of torch: take it from PyTorch's index.
-        run_uv(*install, "--torch-backend", "cpu", purpose=purpose)
+        # The user's own wheels may lack the CPU build of torch: take it from PyTorch's index.
+        try:
+            run_uv(*install, "--torch-backend", "cpu", purpose=purpose)
+        except StackBuildError as again:
+            raise StackBuildError(
+                f"{again}\nBefore that, with the wheel folders set for pip: {error}"
+            ) from error
     manifest = {"name": stack.name, "where": stack.where, "overrides": stack.overrides}
     write_json_atomically(_manifest(stack), json.dumps(manifest, indent=1) + "\n")

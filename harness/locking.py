@@ -5,6 +5,7 @@ platform can install (of the source distribution where there is no wheel), not t
 platform's: a tenth of the size, and what is installed is checked all the same.
 """
 
+import re
 import tempfile
 import tomllib
 from collections.abc import Sequence
@@ -14,26 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
+from harness.stacks_file import Override, StacksFile, in_order
 from harness.uv_tool import NoSolutionError, run_uv
 
 PYTHON = "3.11"
 PLATFORM = "x86_64-manylinux_2_28"
-
-
-@dataclass(frozen=True)
-class Override:
-    """A requirement that replaces what the packages themselves ask for (uv's overrides).
-
-    Attributes:
-        requirement: A PEP 508 requirement; a bare name lifts every bound.
-        reason: Why the untouched release does not do.
-        uploaded_before: Cutoff for this package alone, where its version is of a later day.
-    """
-
-    requirement: str
-    reason: str
-    uploaded_before: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,12 +79,46 @@ def resolve(
         arguments += ["--exclude-newer", cutoff] if cutoff else []
         for override in overrides:
             if override.uploaded_before:
-                package = f"{_name(override.requirement)}={override.uploaded_before}"
+                package = f"{name_of(override.requirement)}={override.uploaded_before}"
                 arguments += ["--exclude-newer-package", package]
         arguments += [*options, str(wanted), "--output-file", str(result)]
         run_uv(*arguments, purpose=f"resolve {', '.join(requirements)}")
         found = tomllib.loads(result.read_text(encoding="utf-8"))
     return sorted(map(_package, found.get("packages", [])), key=lambda package: package.name)
+
+
+def resolve_release(
+    release: str, cutoff: str, overrides: Sequence[Override], config: StacksFile
+) -> tuple[list[Package], tuple[Override, ...]]:
+    """Resolve a release untouched, or where that has no solution, as the newest locked one was.
+
+    Args:
+        release: Version of Unsloth.
+        cutoff: RFC 3339 timestamp.
+        overrides: What to resolve with instead; nothing else is tried then.
+        config: Where the newest locked release's overrides are.
+
+    Returns:
+        The packages, and the overrides that they were resolved with.
+
+    Raises:
+        NoSolutionError: There is no set of packages; the message ends with uv's reason.
+        StackBuildError: uv failed.
+    """
+    requirement = f"unsloth=={release}"
+    if overrides:
+        return resolve([requirement], cutoff, overrides), tuple(overrides)
+    try:
+        return resolve([requirement], cutoff), ()
+    except NoSolutionError as error:
+        lent = _lent_overrides(config, error)
+        if not lent:
+            raise
+        untouched = error
+    try:
+        return resolve([requirement], cutoff, lent), lent
+    except NoSolutionError:
+        raise untouched from None
 
 
 def lock_text(packages: Sequence[Package]) -> str:
@@ -128,6 +150,21 @@ def end_of_day(moment: datetime) -> str:
     return min(midnight, datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def name_of(requirement: str) -> str:
+    """Return the package that a requirement is about."""
+    return canonicalize_name(Requirement(requirement).name)
+
+
+def _lent_overrides(config: StacksFile, error: NoSolutionError) -> tuple[Override, ...]:
+    locked = in_order(config.releases)
+    lent = config.releases[locked[-1]].overrides if locked else ()
+    cause = re.search(r"cause:\s*(.+)", str(error))
+    if cause is None:
+        return lent
+    reason = f"untouched it has no solution: {cause[1].strip()}"
+    return tuple(override.model_copy(update={"reason": reason}) for override in lent)
+
+
 def _package(entry: dict[str, Any]) -> Package:
     files = entry.get("wheels") or [entry["sdist"]]
     hashes = {file["hashes"]["sha256"] for file in files}
@@ -135,7 +172,3 @@ def _package(entry: dict[str, Any]) -> Package:
     return Package(
         entry["name"], entry["version"], tuple(sorted(hashes)), min(moments, default=None)
     )
-
-
-def _name(requirement: str) -> str:
-    return Requirement(requirement).name

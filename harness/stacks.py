@@ -12,12 +12,17 @@ from harness.record import StackInfo
 from harness.stacks_file import (
     STACKS_DIR,
     Family,
-    ReleaseOverride,
+    Override,
     StacksFile,
     Where,
     in_order,
     read_config,
 )
+
+CURRENT = "current"
+"""The stack that is the environment the harness itself runs in."""
+FRONTIER = "frontier"
+"""The stack of the newest published packages, resolved when it is used."""
 
 _NAME = re.compile(r"(?P<family>unsloth|reference)-(?P<release>\d[\w.]*)")
 
@@ -29,6 +34,8 @@ class Stack:
     Attributes:
         lock: Text of the requirements file that is installed, hashes included.
         overrides: Every departure from what the release resolved to, in words.
+        alias: The name of a stack that no release names (`current`, `frontier`).
+        interpreter: The Python of an environment that exists already; the harness builds none.
     """
 
     family: Family
@@ -37,11 +44,13 @@ class Stack:
     python: str
     lock: str
     overrides: tuple[str, ...]
+    alias: str | None = None
+    interpreter: Path | None = None
 
     @property
     def name(self) -> str:
         """The name that cell ids begin with."""
-        return f"{self.family}-{self.release}"
+        return self.alias or f"{self.family}-{self.release}"
 
     @property
     def digest(self) -> str:
@@ -71,19 +80,25 @@ def releases() -> list[str]:
 
 
 def parse_name(name: str) -> tuple[Family, str]:
-    """Split a stack's name into family and release.
+    """Split a stack's name into family and release; `frontier` keeps its name as the release.
 
     Raises:
-        UnknownStackError: No such family, or no lock for that release.
+        UnknownStackError: No such family, no lock for that release, or `current` where the harness's
+            own environment cannot train.
     """
+    if name == FRONTIER:
+        return "unsloth", FRONTIER
+    if name == CURRENT:
+        current = load_stack(CURRENT, "cpu")
+        return current.family, current.release
     match = _NAME.fullmatch(name)
     family, release = (match["family"], match["release"]) if match else ("", "")
     if not match or release not in _config().releases:
         known = ", ".join(releases())
         raise UnknownStackError(
-            f"unknown stack {name!r}: a stack is unsloth-RELEASE or reference-RELEASE, "
-            f"and releases with a lock are {known}. Add another with an entry in "
-            "fixtures/stacks/stacks.toml and its lock."
+            f"unknown stack {name!r}: a stack is unsloth-RELEASE, reference-RELEASE, current or "
+            f"frontier, and releases with a lock are {known}. "
+            f"`harness stack add {release or 'RELEASE'}` locks another."
         )
     return ("unsloth" if family == "unsloth" else "reference"), release
 
@@ -92,10 +107,17 @@ def parse_name(name: str) -> tuple[Family, str]:
 def load_stack(name: str, where: Where) -> Stack:
     """Read a stack's lock and apply the departures that hold for it.
 
+    `current` is looked up in the harness's own environment; `frontier` is resolved (once a day).
+
     Raises:
         UnknownStackError: No such stack.
         ConfigError: stacks.toml or the lock cannot be used.
+        StackBuildError: `frontier` cannot be resolved.
     """
+    if name in (CURRENT, FRONTIER):
+        from harness import live_stacks  # builds on this module
+
+        return live_stacks.current(where) if name == CURRENT else live_stacks.frontier(where)
     family, release = parse_name(name)
     lock_file = lock_path(release)
     try:
@@ -113,7 +135,7 @@ def assemble(
     release: str,
     where: Where,
     lock: str,
-    overrides: Sequence[ReleaseOverride] = (),
+    overrides: Sequence[Override] = (),
 ) -> Stack:
     """Apply to a lock the departures that hold for a family, a release and a kind of machine.
 

@@ -25,8 +25,14 @@ class _Data(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ReleaseOverride(_Data):
-    """A requirement the release was resolved with; fields as in `locking.Override`."""
+class Override(_Data):
+    """A requirement that replaces what the packages themselves ask for (uv's overrides).
+
+    Attributes:
+        requirement: A PEP 508 requirement; a bare name lifts every bound.
+        reason: Why the untouched release does not do.
+        uploaded_before: Cutoff for this package alone, where its version is of a later day.
+    """
 
     requirement: str
     reason: str
@@ -37,11 +43,11 @@ class Release(_Data):
     """How one release's lock came about."""
 
     cutoff: str
-    overrides: tuple[ReleaseOverride, ...] = ()
+    overrides: tuple[Override, ...] = ()
 
 
 class Departure(_Data):
-    """A change to the lock where it is built: packages dropped, or one replaced.
+    """A change to the lock where it is built: packages dropped, one replaced, or one added.
 
     `where`, `family` and `releases` (shell patterns; `not_releases` takes some out) say for which
     stacks it holds.
@@ -54,13 +60,15 @@ class Departure(_Data):
     not_releases: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
     replace: str | None = None
+    add: str | None = None
     replacement: str = Field("", alias="with")
     hashes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _one_change(self) -> Self:
-        if bool(self.drop) == bool(self.replace) or bool(self.replace) != bool(self.replacement):
-            raise ValueError("either `drop`, or `replace` and `with`")
+        changes = [bool(self.drop), bool(self.replace), bool(self.add)]
+        if changes.count(True) != 1 or bool(self.replace) != bool(self.replacement):
+            raise ValueError("one of `drop`, `add`, or `replace` and `with`")
         return self
 
     def holds_for(self, family: Family, release: str, where: Where) -> bool:
@@ -74,11 +82,17 @@ class Departure(_Data):
 
     def apply(self, entries: dict[str, str]) -> list[str]:
         """Change lock entries (by package) in place; return what changed, in words."""
-        if self.replace is not None:
-            if self.replace not in entries:
+        hashes = "".join(f" \\\n    --hash={value}" for value in self.hashes)
+        if self.add is not None:
+            package = self.add.split("=")[0]
+            if package in entries:
                 return []
-            was = entries[self.replace].split()[0]
-            hashes = "".join(f" \\\n    --hash={value}" for value in self.hashes)
+            entries[package] = self.add + hashes
+            return [f"with {self.add}: {self.reason}"]
+        if self.replace is not None:
+            was = entries.get(self.replace, self.replacement).split()[0]
+            if was == self.replacement:
+                return []
             entries[self.replace] = self.replacement + hashes
             return [f"{was} replaced by {self.replacement}: {self.reason}"]
         dropped = [package for package in sorted(entries) if _matches(package, self.drop)]

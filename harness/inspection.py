@@ -1,0 +1,132 @@
+"""Inspection of a built stack: the versions it holds against its lock, and what it imports."""
+
+import json
+import os
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import canonicalize_name
+
+from harness import environments
+from harness.dispatch.surroundings import cell_environment
+from harness.stacks import Stack
+from harness.stacks_file import Family
+
+# Unsloth itself needs a GPU, or an emulated one, before its CPU backend of 2026.10.9: it is not
+# imported here, its version is read.
+IMPORTS: dict[Family, dict[str, tuple[str, ...]]] = {
+    "unsloth": {
+        "transformers": ("Gemma3ForCausalLM", "Trainer"),
+        "peft": ("LoraConfig", "get_peft_model"),
+        "trl": ("SFTConfig", "SFTTrainer"),
+        "datasets": ("Dataset",),
+    },
+    "reference": {
+        "transformers": ("Gemma3ForCausalLM", "Trainer"),
+        "peft": ("LoraConfig", "get_peft_model"),
+    },
+}
+
+# A CPU stack that keeps torchvision has the registry's build, whose library for CUDA does not load;
+# as in an emulated run, its two operators are declared so that the rest of it imports.
+_PROBE = """
+import importlib, importlib.metadata, json, sys, time
+wanted = json.loads(sys.argv[1])
+versions = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
+if "torchvision" in versions and versions.get("torch", "").endswith("+cpu"):
+    import torch
+    for name in ("nms", "qnms"):
+        torch.library.define(
+            "torchvision::" + name, "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        )
+imports = {}
+for module, names in wanted.items():
+    started = time.perf_counter()
+    try:
+        found = importlib.import_module(module)
+        for name in names:
+            getattr(found, name)
+        imports[module] = [time.perf_counter() - started, None]
+    except BaseException as error:
+        imports[module] = [time.perf_counter() - started, f"{type(error).__name__}: {error}"]
+print("\\n" + json.dumps({"versions": versions, "imports": imports}))
+"""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What a stack's environment holds.
+
+    Attributes:
+        versions: Version by package, as importlib.metadata lists them.
+        import_s: Wall seconds by module; each one's after those before it.
+        faults: What is not as it should be, in words; empty for a working environment.
+    """
+
+    versions: dict[str, str]
+    import_s: dict[str, float]
+    faults: tuple[str, ...]
+
+
+def inspect_environment(stack: Stack, timeout_s: float = 600) -> Inspection:
+    """List a built stack's packages and import what a fine-tune uses, in a process of its own.
+
+    Args:
+        stack: A stack whose environment is built.
+        timeout_s: Wall seconds after which the imports count as hung.
+    """
+    with tempfile.TemporaryDirectory(prefix="gemma-lora-gate-inspect-") as folder:
+        command = [str(environments.python_of(stack)), "-c", _PROBE]
+        command.append(json.dumps(IMPORTS[stack.family]))
+        try:
+            result = subprocess.run(
+                command,
+                cwd=folder,
+                env=cell_environment(Path(folder), threads=1),
+                capture_output=True,
+                text=True,
+                timeout=timeout_s,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return Inspection({}, {}, (f"its imports took more than {timeout_s:g} s",))
+    if result.returncode != 0:
+        said = result.stderr.strip()[-1000:]
+        return Inspection({}, {}, (f"its Python exited {result.returncode}: {said}",))
+    found: dict[str, dict[str, Any]] = json.loads(result.stdout.rstrip().rsplit("\n", 1)[-1])
+    faults = [
+        f"import {module}: {error}" for module, (_, error) in found["imports"].items() if error
+    ]
+    versions: dict[str, str] = {
+        canonicalize_name(name): version for name, version in found["versions"].items()
+    }
+    return Inspection(
+        versions,
+        {module: seconds for module, (seconds, _) in found["imports"].items()},
+        (*_mismatches(stack, versions), *faults),
+    )
+
+
+def disk_bytes(stack: Stack) -> tuple[int, int]:
+    """Return the bytes of a built stack's files: all of them, and those no other folder shares.
+
+    uv links packages from its cache; what has one link only is this environment's own.
+    """
+    shown = own = 0
+    for parent, _, names in os.walk(environments.folder_of(stack)):
+        for name in names:
+            status = (Path(parent) / name).lstat()
+            shown += status.st_blocks * 512
+            own += status.st_blocks * 512 if status.st_nlink == 1 else 0
+    return shown, own
+
+
+def _mismatches(stack: Stack, versions: dict[str, str]) -> list[str]:
+    return [
+        f"{package} is {versions.get(package, 'not installed')}, locked {version}"
+        for package, version in stack.versions.items()
+        if versions.get(package) != version
+    ]
