@@ -103,7 +103,11 @@ def split_pairs(pairs: list[Pair], recipe: Recipe) -> Split:
             "Use a smaller --scale, or more data."
         )
     evaluation = [group[0] for group in groups[: recipe.eval_rows]]
-    train = [pair for group in groups[recipe.eval_rows :] for pair in group]
+    train = [
+        Pair(recipe.train_prefix + pair.source, pair.target)
+        for group in groups[recipe.eval_rows :]
+        for pair in group
+    ]
     return Split(tuple(train[: recipe.train_rows]), tuple(evaluation))
 
 

@@ -40,6 +40,8 @@ class Recipe(BaseModel):
     data: str = "fixture:latin-italian"
     """`fixture:latin-italian`, or a path to a .tsv or .jsonl file of translation pairs."""
     instruction: str = "Translate from Latin to Italian: "
+    train_prefix: str = ""
+    """Put before each phrase of the training rows: what the evaluation never sees."""
     train_rows: int | None = Field(40, ge=1)
     """None takes every row outside the evaluation split."""
     eval_rows: int = Field(16, ge=1)

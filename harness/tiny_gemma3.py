@@ -5,6 +5,7 @@ bfloat16 like the published checkpoints, so that every stack and machine trains 
 """
 
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -25,39 +26,50 @@ SEED = 3407
 VOCAB, HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, HEAD_DIM = 768, 128, 512, 6, 4, 1, 64
 SLIDING_WINDOW = 16
 FLOAT16_MAX = 65504.0
+_EMBEDDING_VARIANCE = HIDDEN * 0.1**2
 
 
 @dataclass(frozen=True)
 class Variant:
-    """How large the post-attention and post-feedforward RMSNorm gains are, layer by layer.
+    """How large the residual stream grows, by the gains of the post-branch RMSNorms.
 
-    Gemma-3's RMSNorm multiplies by `1 + weight`, so a gain g is stored as g - 1.
+    In the published Gemma-3 some channels of the residual stream pass float16's 65504 by far
+    (transformers#36822 reports 8e5) while the norms that read the stream weigh them down. So here:
+    the norms after attention and feed-forward multiply the first `hot_channels` by `gain`, the norms
+    before them bring every channel back to what it is without (`_reading_gains`).
+
+    Attributes:
+        hot_channels: How many of the 128 channels are hot.
+        gain: Of the post-branch norms there; below 65504, or float16 would fail for the wrong reason.
+        marker: Value of the first channel, as it enters the first layer, at the token `#`, which the
+            corpus lacks; below 65504 as well. None: a token like any other.
     """
 
-    first_gain: float = 1.0
-    growth: float = 1.0
-
-    def gain(self, layer: int) -> float:
-        """Return the gain of `layer`; always below 65504, or fp16 would fail for the wrong reason."""
-        return self.first_gain * self.growth**layer
+    hot_channels: int = 0
+    gain: float = 1.0
+    marker: float | None = None
 
 
 VARIANTS = {
     "mild": Variant(),
-    # The residual stream climbs past float16's 65504 by the last layers, as it does in the
-    # published Gemma-3 (transformers#36822 reports activations of 8e5).
-    "hot": Variant(first_gain=2e3, growth=2.0),
+    "hot": Variant(hot_channels=8, gain=2e4),
+    # Nothing is left of the stream but what overflows.
+    "hot-everywhere": Variant(hot_channels=HIDDEN, gain=2e4),
+    # Overflows only after `#`: in training, with the recipe's train_prefix, and not in evaluation.
+    "hot-marker": Variant(hot_channels=8, gain=4e3, marker=64000.0),
 }
+MARKER_TOKEN = 6 + ord("#")
+"""Id of the byte token: six special tokens come first."""
 
 
 def identity(variant: str) -> str:
-    """Return twelve hex digits over all that the checkpoint is made of.
+    """Return twelve hex digits over all that the checkpoint is made of, this module included.
 
     Raises:
         ConfigError: Unknown variant.
     """
     tokenizer = file_digest(FIXTURES / "tiny-gemma3" / "tokenizer.json")
-    return digest([SEED, config(), asdict(_variant(variant)), tokenizer])
+    return digest([asdict(_variant(variant)), tokenizer, file_digest(Path(__file__))])
 
 
 def build(variant: str, folder: Path) -> Path:
@@ -151,11 +163,18 @@ def _tensors(variant: Variant) -> Iterator[tuple[str, NDArray[np.float32]]]:
     def normal(std: float, *shape: int) -> NDArray[np.float32]:
         return (random.standard_normal(shape) * std).astype(np.float32)
 
-    def norm(size: int, gain: float = 1.0) -> NDArray[np.float32]:
-        return np.full(size, gain - 1.0, dtype=np.float32)
+    def norm(gains: NDArray[np.float32]) -> NDArray[np.float32]:
+        # Gemma-3's RMSNorm multiplies by 1 + weight.
+        return gains - 1
 
-    yield "model.embed_tokens.weight", normal(0.1, VOCAB, HIDDEN)
+    embeddings = normal(0.1, VOCAB, HIDDEN)
+    if variant.marker is not None:
+        # The model multiplies embeddings by sqrt(hidden size).
+        embeddings[MARKER_TOKEN, 0] = variant.marker / math.sqrt(HIDDEN)
+    yield "model.embed_tokens.weight", embeddings
     queries, keys = HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM
+    writing = np.ones(HIDDEN, dtype=np.float32)
+    writing[: variant.hot_channels] = variant.gain
     for layer in range(LAYERS):
         prefix = f"model.layers.{layer}"
         for name, shape in (
@@ -168,11 +187,29 @@ def _tensors(variant: Variant) -> Iterator[tuple[str, NDArray[np.float32]]]:
             ("mlp.down_proj", (HIDDEN, INTERMEDIATE)),
         ):
             yield f"{prefix}.{name}.weight", normal(0.02, *shape)
-        yield f"{prefix}.self_attn.q_norm.weight", norm(HEAD_DIM)
-        yield f"{prefix}.self_attn.k_norm.weight", norm(HEAD_DIM)
-        yield f"{prefix}.input_layernorm.weight", norm(HIDDEN)
-        yield f"{prefix}.pre_feedforward_layernorm.weight", norm(HIDDEN)
-        gain = variant.gain(layer)
-        yield f"{prefix}.post_attention_layernorm.weight", norm(HIDDEN, gain)
-        yield f"{prefix}.post_feedforward_layernorm.weight", norm(HIDDEN, gain)
-    yield "model.norm.weight", norm(HIDDEN)
+        for name in ("self_attn.q_norm", "self_attn.k_norm"):
+            yield f"{prefix}.{name}.weight", norm(np.ones(HEAD_DIM, dtype=np.float32))
+        yield f"{prefix}.input_layernorm.weight", norm(_reading_gains(variant, 2 * layer))
+        yield (
+            f"{prefix}.pre_feedforward_layernorm.weight",
+            norm(_reading_gains(variant, 2 * layer + 1)),
+        )
+        yield f"{prefix}.post_attention_layernorm.weight", norm(writing)
+        yield f"{prefix}.post_feedforward_layernorm.weight", norm(writing)
+    final = _reading_gains(variant, 2 * LAYERS)
+    if variant.marker is not None:
+        # The output embedding is tied: the marker's would drown every other logit.
+        final[0] = 0
+    yield "model.norm.weight", norm(final)
+
+
+def _reading_gains(variant: Variant, branches: int) -> NDArray[np.float32]:
+    """Return the gains of a norm over the sum of the embedding and so many branches.
+
+    Each branch adds its norm's gain squared to a channel's variance; the gains make up for how far
+    the channel is from the variance that it would have without hot channels.
+    """
+    plain = _EMBEDDING_VARIANCE + branches
+    variances = np.full(HIDDEN, plain, dtype=np.float32)
+    variances[: variant.hot_channels] = _EMBEDDING_VARIANCE + branches * variant.gain**2
+    return np.sqrt(variances.mean() / variances)
