@@ -8,15 +8,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness import reports
+from harness import reports, resolve, stacks
 from harness.doctor import as_dict, diagnose, render
 from harness.errors import HarnessError
 from harness.experiment import describe, prepare
 from harness.gate import judge_cells
 from harness.hardware import detect
-from harness.matrix import DEFAULT_MATRIX, Overrides
+from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
 from harness.plan import Options, Plan, run_gate
 from harness.reports import terminal
+from harness.stacks_file import Override, Where, read_config
 
 app = typer.Typer(
     help="Is this upgrade of the Gemma-3 LoRA stack safe on this hardware, and if not, why?",
@@ -24,6 +25,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+stack_app = typer.Typer(help="Environments as of a release's day.", no_args_is_help=True)
+app.add_typer(stack_app, name="stack")
 console = Console()
 
 MatrixFile = Annotated[Path, typer.Option("--matrix", help="Matrix file.")]
@@ -35,11 +38,12 @@ Scale = Annotated[str | None, typer.Option(help="A [scales] entry of the matrix 
 @app.command()
 def cells(
     matrix: MatrixFile = DEFAULT_MATRIX,
+    releases: Annotated[str | None, typer.Option(help="Unsloth releases, as A,B,C.")] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
 ) -> None:
     """List the ids of the default cells on this machine."""
-    plan = Plan(Options(matrix=matrix))
+    plan = Plan(Options(matrix, Overrides(releases=split_releases(releases))))
     if as_json:
         described = [describe(prepare(c, plan.matrix, plan.machine)) for c in plan.matrix.cells]
         typer.echo(json.dumps(described, indent=1))
@@ -120,6 +124,40 @@ def doctor(
     else:
         console.print(render(diagnosis))
     raise typer.Exit(0 if diagnosis.fits else 1)
+
+
+@stack_app.command("list")
+def list_stacks() -> None:
+    """List the releases that have a lock, and when each was resolved as of."""
+    config = read_config()
+    for release in stacks.releases():
+        typer.echo(f"unsloth-{release}  as of {config.releases[release].cutoff}")
+
+
+@stack_app.command("add")
+def add_stack(
+    release: Annotated[str, typer.Argument(help="A version of Unsloth, or `latest`.")],
+    override: Annotated[
+        list[str] | None, typer.Option(help="PACKAGE==VERSION in place of the day's.")
+    ] = None,
+    because: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
+    *,
+    refresh: Annotated[bool, typer.Option(help="Lock a release again that has a lock.")] = False,
+) -> None:
+    """Resolve a release as of its upload day, build it, see that it imports, and lock it."""
+    if override and not because:
+        raise typer.BadParameter("an override needs its reason", param_hint="--because")
+    overrides = [Override(requirement=text, reason=because or "") for text in override or ()]
+    where: Where = "gpu" if detect().gpus else "cpu"
+    added = resolve.add(release, say=_say, refresh=refresh, where=where, overrides=overrides)
+    for departure in added.overrides:
+        _say(f"departs from its day: {departure}")
+    if added.status != "present":
+        _say(f"train it: harness run unsloth-{added.release}/a100-emulated/auto/mild")
+
+
+def _say(message: str) -> None:
+    console.print(message, soft_wrap=True, markup=False)
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.errors import ConfigError, SelectionError, first_problem
 from harness.locations import FIXTURES
 from harness.recipe import Recipe, parse_recipe
-from harness.stacks import parse_name
+from harness.stacks import CURRENT, FRONTIER, parse_name
+from harness.stacks_file import in_order
 
 DEFAULT_MATRIX = FIXTURES / "matrix.toml"
 ANY_GPU = "gpu"
 """Stands in matrix.toml for each CUDA GPU of the machine; without one its cells do not exist."""
+_LIVE = frozenset({CURRENT, FRONTIER})
+"""Stacks that `releases` may name beside versions; newer than any of these."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,9 @@ class _Block(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     stacks: list[str] = Field(min_length=1)
+    """Names of stacks; `unsloth` is each of the matrix's releases, `reference` that of the newest."""
+    since: str | None = None
+    """The first release that has these cells."""
     hardware: list[str] = Field(min_length=1)
     dtypes: list[str] = Field(min_length=1)
     recipes: list[str] = Field(min_length=1)
@@ -65,6 +72,7 @@ class _MatrixFile(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     version: int = Field(alias="schema")
+    releases: list[str] = Field(min_length=1)
     defaults: _Defaults = _Defaults()
     recipes: dict[str, dict[str, Any]]
     scales: dict[str, dict[str, Any]] = {}
@@ -74,17 +82,20 @@ class _MatrixFile(BaseModel):
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line puts in place of the matrix's own model, data and scale."""
+    """What the command line puts in place of the matrix's own."""
 
     model: str | None = None
     data: str | None = None
     scale: str | None = None
+    releases: tuple[str, ...] = ()
+    """Versions of Unsloth, `current` or `frontier`, in place of the matrix's."""
 
 
 class Matrix:
     """A validated matrix file, expanded for this machine.
 
     Attributes:
+        releases: Versions of Unsloth that are compared, oldest first; last `current`, `frontier`.
         cells: In file order, without duplicates.
         recipes: By name, with scale and overrides applied.
         timeout_s: Wall seconds one cell may take.
@@ -100,12 +111,15 @@ class Matrix:
             name: _recipe(name, fields, file.scales, over, path)
             for name, fields in file.recipes.items()
         }
+        given = over.releases or tuple(file.releases)
+        self.releases = [*in_order(r for r in given if r not in _LIVE), *_LIVE.intersection(given)]
         unique = {cell.id: cell for block in file.cells for cell in self._expand(block, gpus)}
         self.cells = list(unique.values())
 
     def repeats(self, cell: Cell) -> int:
         """Return how often the cell runs: once, or more for the determinism check."""
-        return self._repeat.times if cell.id in self._repeat.cells else 1
+        repeated = any(fnmatchcase(cell.id, pattern) for pattern in self._repeat.cells)
+        return self._repeat.times if repeated else 1
 
     def cell(self, cell_id: str) -> Cell:
         """Build any cell by its id, in the default selection or not.
@@ -139,12 +153,30 @@ class Matrix:
         hardware = [
             slug for entry in block.hardware for slug in (gpus if entry == ANY_GPU else [entry])
         ]
-        for stack in block.stacks:
+        for stack in self._stacks(block):
             parse_name(stack)
             for slug in hardware:
                 for dtype in block.dtypes:
                     for recipe in block.recipes:
                         yield Cell(stack, slug, dtype, self.recipes[recipe])
+
+    def _stacks(self, block: _Block) -> list[str]:
+        live = [name for name in self.releases if name in _LIVE]
+        locked = [r for r in self.releases if r not in _LIVE and _is_since(r, block.since)]
+        meant = {
+            "unsloth": [f"unsloth-{release}" for release in locked] + live,
+            "reference": [f"reference-{release}" for release in locked[-1:]],
+        }
+        return [name for stack in block.stacks for name in meant.get(stack, [stack])]
+
+
+def _is_since(release: str, first: str | None) -> bool:
+    return first is None or in_order([release, first])[0] == first
+
+
+def split_releases(text: str | None) -> tuple[str, ...]:
+    """Return the releases of a comma-separated list from the command line."""
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 def load_matrix(

@@ -15,7 +15,7 @@ from harness import reports
 from harness.checks import all_checks
 from harness.errors import HarnessError
 from harness.gate import CellResult, GateResult
-from harness.matrix import DEFAULT_MATRIX, Overrides
+from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
 from harness.plan import Options, Plan, run_gate
 from harness.reports import terminal
 from harness.verdict import Outcome, Verdict
@@ -30,7 +30,10 @@ class Gate:
             Options(
                 matrix=Path(option("gate_matrix")),
                 overrides=Overrides(
-                    option("gate_model"), option("gate_data"), option("gate_scale")
+                    option("gate_model"),
+                    option("gate_data"),
+                    option("gate_scale"),
+                    split_releases(option("gate_releases")),
                 ),
                 jobs=option("gate_jobs"),
                 fresh=option("gate_fresh"),
@@ -60,6 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--model", dest="gate_model", metavar="PATH", help="a checkpoint in place of the fixture")
     add("--data", dest="gate_data", metavar="PATH", help=".tsv or .jsonl of source / target pairs")
     add("--scale", dest="gate_scale", metavar="NAME", help="a [scales] entry of the matrix file")
+    add("--releases", dest="gate_releases", metavar="A,B", help="Unsloth releases to compare")
     add("--jobs", dest="gate_jobs", type=int, metavar="N", help="cells at once")
     add("--fresh", dest="gate_fresh", action="store_true", help="run finished cells again")
     add("--cell-timeout", dest="gate_timeout", type=float, metavar="S", help="seconds for one cell")

@@ -75,7 +75,8 @@ def add(
         say: Told each step.
         refresh: Lock again a release that has a lock, with the overrides and cutoff that it has.
         where: Kind of machine that the environment is built for.
-        overrides: Requirements to resolve with, for a release that has no solution untouched.
+        overrides: Requirements to resolve with, for a release that has no solution untouched, or one
+            that does not work. A version of a later day than the release's is looked up.
 
     Raises:
         UnknownStackError: Not a version, or not on the registry; the message names the nearest.
@@ -110,8 +111,9 @@ def add(
     if inspection.faults:
         raise StackBuildError(
             f"stack {stack.name} ({where}) was built and does not work: "
-            f"{'; '.join(inspection.faults)}. Nothing was added. A departure in "
-            f"{stacks_dir / 'stacks.toml'} or an override can take out what is at fault."
+            f"{'; '.join(inspection.faults)}. Nothing was added. Give another version of what is at "
+            f"fault with --override 'PACKAGE==VERSION' --because 'WHY', or a departure in "
+            f"{stacks_dir / 'stacks.toml'}."
         )
     _write(release, entry, lock, stacks_dir)
     status: Literal["added", "unchanged", "changed"] = "added"
@@ -159,7 +161,8 @@ def _resolve(
             )
         cutoff = locking.end_of_day(found.uploaded)
         say(f"unsloth {release} was uploaded {found.uploaded:%Y-%m-%d %H:%M} UTC")
-    packages, used = locking.resolve_release(release, cutoff, overrides, config)
+    dated = [_dated(override, cutoff) for override in overrides]
+    packages, used = locking.resolve_release(release, cutoff, dated, config)
     lock = locking.lock_text(packages)
     versions = stacks.versions_of(lock)
     shown = ", ".join(f"{name} {versions[name]}" for name in _SHOWN if name in versions)
@@ -167,6 +170,16 @@ def _resolve(
     for override in used:
         say(f"resolved with {override.requirement}: {override.reason}")
     return Release(cutoff=cutoff, overrides=used), lock
+
+
+def _dated(override: Override, cutoff: str) -> Override:
+    """Lift the cutoff, for an overriding package alone, where its version is of a later day."""
+    pinned = "==" in override.requirement and override.uploaded_before is None
+    found = locking.published(override.requirement) if pinned else None
+    if found is None or found.uploaded is None:
+        return override
+    day = locking.end_of_day(found.uploaded)
+    return override.model_copy(update={"uploaded_before": day}) if day > cutoff else override
 
 
 def _write(release: str, entry: Release, lock: str, stacks_dir: Path) -> None:

@@ -212,4 +212,5 @@ def _reading_gains(variant: Variant, branches: int) -> NDArray[np.float32]:
     plain = _EMBEDDING_VARIANCE + branches
     variances = np.full(HIDDEN, plain, dtype=np.float32)
     variances[: variant.hot_channels] = _EMBEDDING_VARIANCE + branches * variant.gain**2
-    return np.sqrt(variances.mean() / variances)
+    gains: NDArray[np.float32] = np.sqrt(variances.mean() / variances)
+    return gains

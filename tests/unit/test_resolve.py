@@ -132,6 +132,19 @@ def test_no_solution_at_all_gives_uvs_words(registry: FakeUv, folder: Path) -> N
     assert contents(folder) == before
 
 
+def test_an_override_of_a_later_day_is_looked_up(registry: FakeUv, folder: Path) -> None:
+    later = Override(requirement="transformers==6.0.0", reason="r")
+    resolve.add("2026.1.4", folder, overrides=[later])
+    (override,) = read_config(folder).releases["2026.1.4"].overrides
+    assert override.uploaded_before == "2026-02-21T00:00:00Z"
+
+
+def test_an_override_of_an_earlier_day_needs_no_cutoff(registry: FakeUv, folder: Path) -> None:
+    earlier = Override(requirement="transformers==5.0.0", reason="r")
+    resolve.add("2026.1.4", folder, overrides=[earlier])
+    assert read_config(folder).releases["2026.1.4"].overrides == (earlier,)
+
+
 def test_an_override_may_be_of_a_later_day(registry: FakeUv, folder: Path) -> None:
     day = "2026-02-01T00:00:00Z"
     later = Override(requirement="transformers==5.1", reason="r", uploaded_before=day)

@@ -1,11 +1,15 @@
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from harness import tiny_gemma3
+from harness.corpus import LATIN_ITALIAN, read_pairs, split_pairs
 from harness.errors import ConfigError
 from harness.locations import FIXTURES
+from harness.matrix import load_matrix
 
 
 def test_tokenizer_is_what_its_script_builds() -> None:
@@ -37,9 +41,36 @@ def test_checkpoint_has_the_tensors_of_a_gemma3(tmp_path: Path) -> None:
     assert 1_500_000 < sum(tensor.size for tensor in tensors.values()) < 2_000_000
 
 
-def test_no_gain_passes_float16() -> None:
-    gains = [v.gain(i) for v in tiny_gemma3.VARIANTS.values() for i in range(tiny_gemma3.LAYERS)]
-    assert max(gains) < tiny_gemma3.FLOAT16_MAX
+@pytest.mark.parametrize("variant", tiny_gemma3.VARIANTS)
+def test_no_single_weight_passes_float16(tmp_path: Path, variant: str) -> None:
+    tensors = load_file(tiny_gemma3.build(variant, tmp_path / "m") / "model.safetensors")
+    largest = max(float(abs(tensor.astype("float32")).max()) for tensor in tensors.values())
+    assert largest + 1 < tiny_gemma3.FLOAT16_MAX
+
+
+def test_hot_norms_bring_every_channel_back(tmp_path: Path) -> None:
+    tensors = load_file(tiny_gemma3.build("hot", tmp_path / "m") / "model.safetensors")
+    random = np.random.RandomState(0)
+    stream = random.standard_normal((4096, tiny_gemma3.HIDDEN)) * np.sqrt(1.28)
+    for branch in ("post_attention_layernorm", "post_feedforward_layernorm"):
+        for layer in range(tiny_gemma3.LAYERS):
+            gains = 1 + tensors[f"model.layers.{layer}.{branch}.weight"].astype("float32")
+            stream += random.standard_normal(stream.shape) * gains
+    read = stream / np.sqrt((stream**2).mean(-1, keepdims=True))
+    read *= 1 + tensors["model.norm.weight"].astype("float32")
+    assert abs(stream).max() > tiny_gemma3.FLOAT16_MAX
+    deviations = np.sqrt((read**2).mean(0))
+    assert deviations.min() > 0.8
+    assert deviations.max() < 1.4
+
+
+def test_marker_is_a_token_of_training_rows_alone(tmp_path: Path) -> None:
+    tokenizer = json.loads((FIXTURES / "tiny-gemma3" / "tokenizer.json").read_text("utf-8"))
+    assert tokenizer["model"]["vocab"]["<0x23>"] == tiny_gemma3.MARKER_TOKEN
+    recipe = load_matrix().recipes["hot-marker"]
+    split = split_pairs(read_pairs(LATIN_ITALIAN), recipe)
+    assert all("#" in pair.source for pair in split.train)
+    assert not any("#" in pair.source + pair.target for pair in split.evaluation)
 
 
 def test_unknown_variant_is_named(tmp_path: Path) -> None:

@@ -1,0 +1,129 @@
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ConfigError, SelectionError, UnknownStackError
+from harness.matrix import DEFAULT_MATRIX, Matrix, Overrides, load_matrix, split_releases
+
+MATRIX = """
+schema = 1
+releases = ["2026.10.8", "2026.10.9"]
+[recipes.mild]
+[recipes.hot]
+model = "fixture:hot"
+[scales.tiny]
+train_rows = 8
+[[cells]]
+stacks = ["unsloth"]
+since = "2026.10.9"
+hardware = ["cpu"]
+dtypes = ["float32"]
+recipes = ["mild"]
+[[cells]]
+stacks = ["reference"]
+hardware = ["cpu"]
+dtypes = ["float32"]
+recipes = ["mild"]
+[[cells]]
+stacks = ["unsloth"]
+hardware = ["t4-emulated", "gpu"]
+dtypes = ["auto"]
+recipes = ["hot"]
+[repeat]
+cells = ["*/cpu/*"]
+"""
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "matrix.toml"
+    path.write_text(MATRIX)
+    return path
+
+
+def ids(matrix: Matrix) -> list[str]:
+    return [cell.id for cell in matrix.cells]
+
+
+def test_releases_expand_and_the_reference_is_that_of_the_newest(file: Path) -> None:
+    assert ids(load_matrix(file)) == [
+        "unsloth-2026.10.9/cpu/float32/mild",
+        "reference-2026.10.9/cpu/float32/mild",
+        "unsloth-2026.10.8/t4-emulated/auto/hot",
+        "unsloth-2026.10.9/t4-emulated/auto/hot",
+    ]
+
+
+def test_given_releases_take_the_place_of_the_files_in_order(file: Path) -> None:
+    over = Overrides(releases=("2026.1.4", "2025.6.8"))
+    matrix = load_matrix(file, overrides=over)
+    assert matrix.releases == ["2025.6.8", "2026.1.4"]
+    assert ids(matrix) == [
+        "reference-2026.1.4/cpu/float32/mild",
+        "unsloth-2025.6.8/t4-emulated/auto/hot",
+        "unsloth-2026.1.4/t4-emulated/auto/hot",
+    ]
+
+
+def test_frontier_comes_last_and_has_no_reference(file: Path) -> None:
+    matrix = load_matrix(file, overrides=Overrides(releases=("frontier", "2026.10.9")))
+    assert ids(matrix) == [
+        "unsloth-2026.10.9/cpu/float32/mild",
+        "frontier/cpu/float32/mild",
+        "reference-2026.10.9/cpu/float32/mild",
+        "unsloth-2026.10.9/t4-emulated/auto/hot",
+        "frontier/t4-emulated/auto/hot",
+    ]
+
+
+def test_gpu_stands_for_each_card_of_the_machine(file: Path) -> None:
+    over = Overrides(releases=("2026.10.9",))
+    assert [c.hardware for c in load_matrix(file, ["t4", "h100"], over).cells[2:]] == [
+        "t4-emulated",
+        "t4",
+        "h100",
+    ]
+
+
+def test_repeats_are_chosen_by_pattern(file: Path) -> None:
+    matrix = load_matrix(file)
+    assert [matrix.repeats(cell) for cell in matrix.cells] == [2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("text", ["2025.3.14,2026.10.9", " 2025.3.14, 2026.10.9 ,"])
+def test_releases_are_a_comma_separated_list(text: str) -> None:
+    assert split_releases(text) == ("2025.3.14", "2026.10.9")
+
+
+def test_an_unknown_release_names_the_command_that_adds_it(file: Path) -> None:
+    with pytest.raises(UnknownStackError, match=r"`harness stack add 2031\.1\.1`"):
+        load_matrix(file, overrides=Overrides(releases=("2031.1.1",)))
+
+
+def test_unknown_scale_and_recipe_are_named(file: Path) -> None:
+    with pytest.raises(SelectionError, match="unknown scale 'huge'"):
+        load_matrix(file, overrides=Overrides(scale="huge"))
+    with pytest.raises(SelectionError, match="unknown recipe 'warm'"):
+        load_matrix(file).cell("unsloth-2026.10.9/cpu/float32/warm")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("schema = 1", "schema = 2", "reads schema 1"),
+        ('releases = ["2026.10.8", "2026.10.9"]', "", "releases"),
+        ('recipes = ["hot"]', 'recipes = ["warm"]', "asks for recipe 'warm'"),
+        ("[recipes.mild]", "[recipes.mild", "is not TOML"),
+    ],
+)
+def test_a_broken_file_is_refused(file: Path, old: str, new: str, message: str) -> None:
+    file.write_text(MATRIX.replace(old, new))
+    with pytest.raises(ConfigError, match=message):
+        load_matrix(file)
+
+
+def test_default_matrix_compares_neighbours_on_every_kind_of_hardware() -> None:
+    matrix = load_matrix()
+    assert DEFAULT_MATRIX.exists()
+    assert len(matrix.releases) == 2
+    assert {cell.hardware for cell in matrix.cells} == {"cpu", "t4-emulated", "a100-emulated"}
