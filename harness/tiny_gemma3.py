@@ -26,7 +26,8 @@ SEED = 3407
 VOCAB, HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, HEAD_DIM = 768, 128, 512, 6, 4, 1, 64
 SLIDING_WINDOW = 16
 FLOAT16_MAX = 65504.0
-_EMBEDDING_VARIANCE = HIDDEN * 0.1**2
+_ENTRY = 0.1 * math.sqrt(HIDDEN)
+"""Standard deviation of a channel as it enters the first layer: the model multiplies embeddings."""
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,25 @@ class Variant:
     Attributes:
         hot_channels: How many of the 128 channels are hot.
         gain: Of the post-branch norms there; below 65504, or float16 would fail for the wrong reason.
-        marker: Value of the first channel, as it enters the first layer, at the token `#`, which the
+        entry: Standard deviation of the hot channels as they enter the first layer, so that they
+            outweigh the others at every token, padding included; None: that of any channel.
+        marker: Value of the first channel as it enters the first layer at the token `#`, which the
             corpus lacks; below 65504 as well. None: a token like any other.
     """
 
     hot_channels: int = 0
     gain: float = 1.0
+    entry: float | None = None
     marker: float | None = None
 
 
 VARIANTS = {
     "mild": Variant(),
-    "hot": Variant(hot_channels=8, gain=2e4),
+    "hot": Variant(hot_channels=8, gain=2e4, entry=1e4),
     # Nothing is left of the stream but what overflows.
     "hot-everywhere": Variant(hot_channels=HIDDEN, gain=2e4),
     # Overflows only after `#`: in training, with the recipe's train_prefix, and not in evaluation.
-    "hot-marker": Variant(hot_channels=8, gain=4e3, marker=64000.0),
+    "hot-marker": Variant(hot_channels=8, gain=4e3, entry=2e3, marker=64000.0),
 }
 MARKER_TOKEN = 6 + ord("#")
 """Id of the byte token: six special tokens come first."""
@@ -168,8 +172,8 @@ def _tensors(variant: Variant) -> Iterator[tuple[str, NDArray[np.float32]]]:
         return gains - 1
 
     embeddings = normal(0.1, VOCAB, HIDDEN)
+    embeddings[:, : variant.hot_channels] *= _entry(variant) / _ENTRY
     if variant.marker is not None:
-        # The model multiplies embeddings by sqrt(hidden size).
         embeddings[MARKER_TOKEN, 0] = variant.marker / math.sqrt(HIDDEN)
     yield "model.embed_tokens.weight", embeddings
     queries, keys = HEADS * HEAD_DIM, KV_HEADS * HEAD_DIM
@@ -197,10 +201,14 @@ def _tensors(variant: Variant) -> Iterator[tuple[str, NDArray[np.float32]]]:
         yield f"{prefix}.post_attention_layernorm.weight", norm(writing)
         yield f"{prefix}.post_feedforward_layernorm.weight", norm(writing)
     final = _reading_gains(variant, 2 * LAYERS)
-    if variant.marker is not None:
-        # The output embedding is tied: the marker's would drown every other logit.
-        final[0] = 0
+    if variant.entry is not None:
+        # The output embedding is tied: hot channels would drown the logits.
+        final[: variant.hot_channels] = 0
     yield "model.norm.weight", norm(final)
+
+
+def _entry(variant: Variant) -> float:
+    return _ENTRY if variant.entry is None else variant.entry
 
 
 def _reading_gains(variant: Variant, branches: int) -> NDArray[np.float32]:
@@ -209,8 +217,7 @@ def _reading_gains(variant: Variant, branches: int) -> NDArray[np.float32]:
     Each branch adds its norm's gain squared to a channel's variance; the gains make up for how far
     the channel is from the variance that it would have without hot channels.
     """
-    plain = _EMBEDDING_VARIANCE + branches
-    variances = np.full(HIDDEN, plain, dtype=np.float32)
-    variances[: variant.hot_channels] = _EMBEDDING_VARIANCE + branches * variant.gain**2
+    variances = np.full(HIDDEN, _ENTRY**2 + branches, dtype=np.float32)
+    variances[: variant.hot_channels] = _entry(variant) ** 2 + branches * variant.gain**2
     gains: NDArray[np.float32] = np.sqrt(variances.mean() / variances)
     return gains
