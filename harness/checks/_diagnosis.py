@@ -31,13 +31,14 @@ def diagnose(record: Record) -> Diagnosis:
     """Explain a frozen, failing or non-finite evaluation from the record alone.
 
     A cause that explains the others comes first: a learning rate of zero, then numbers that leave
-    the dtype's range, then steps that were skipped, then an adapter that nobody updates, then an
+    the dtype's range at either end, then steps that were skipped, then an adapter that nobody updates, then an
     evaluation that does not look at the adapter (U#2032, U#2084, U#2040, Z#866, U#3089).
     """
     found = [
         *_zero_learning_rate(record),
         *_overflow(record),
         *_non_finite(record),
+        *_vanished(record),
         *_skipped(record),
         *_frozen_adapter(record),
         *_detached_evaluation(record),
@@ -54,7 +55,7 @@ def diagnose(record: Record) -> Diagnosis:
 
 def _zero_learning_rate(record: Record) -> Iterator[Finding]:
     # A scheduler waits while the scaler skips: a rate of 0 on a skipped step is no cause but a result.
-    taken = [s for s in record.steps if s.applied is not False]
+    taken = [s for s in record.steps if s.applied is not False or s.learning_rate]
     rates = [s.learning_rate for s in taken if s.learning_rate is not None]
     if rates and not any(rates):
         yield Finding(
@@ -95,6 +96,27 @@ def _non_finite(record: Record) -> Iterator[Finding]:
         yield Finding("the adapter itself holds NaN or infinity after training", advice)
 
 
+def _vanished(record: Record) -> Iterator[Finding]:
+    """Gradients that round to 0: float16's smallest number is 6e-8, and nothing scales the loss."""
+    vanished = [s for s in record.steps if s.grad_norm == 0.0 and not has_broken_loss(s)]
+    if not vanished:
+        return
+    cause = f"grad_norm is exactly 0 on {_share(vanished, record.steps)} although the loss is not"
+    if "float16" not in record.precision.weights:
+        yield Finding(cause, ("check that the loss depends on the trained parameters",))
+        return
+    layer = first_layer_beyond_float16(record)
+    large = (
+        f", the smaller the larger the activations ({layer[1]:.4g} in {layer[0]})" if layer else ""
+    )
+    scaled = "a GradScaler" if record.scaler and record.scaler.enabled else "no GradScaler"
+    yield Finding(
+        f"{cause}: gradients pass through the float16 of the weights with {scaled}, where what is "
+        f"below 6e-8 is 0{large}",
+        float16_advice(),
+    )
+
+
 def _hidden_by_the_log(losses: list[Step]) -> str:
     zeros = [s for s in losses if s.loss == 0.0]
     if not zeros:
@@ -106,7 +128,8 @@ def _hidden_by_the_log(losses: list[Step]) -> str:
 
 
 def _skipped(record: Record) -> Iterator[Finding]:
-    skipped = _unexcused(record, [s for s in record.steps if s.applied is False])
+    unapplied = [s for s in record.steps if s.applied is False and s.grad_norm != 0.0]
+    skipped = _unexcused(record, unapplied)
     scaler = record.scaler
     if skipped and scaler is not None and scaler.enabled:
         total = scaler.applied + scaler.skipped
@@ -152,7 +175,8 @@ def _frozen_adapter(record: Record) -> Iterator[Finding]:
 
 def _should_move(step: Step) -> bool:
     numbers = not (is_non_finite(step.grad_norm) or has_broken_loss(step))
-    return numbers and step.applied is not False and step.learning_rate != 0
+    moves = step.applied is not False and step.learning_rate != 0 and step.grad_norm != 0
+    return numbers and moves
 
 
 def still(record: Record) -> bool:

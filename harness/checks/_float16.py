@@ -34,7 +34,8 @@ def float16_advice() -> tuple[str, ...]:
     return (
         "train in bfloat16 on a card that has it (compute capability 8.0 or later): "
         + ", ".join(bf16_cards()),
-        "or train in float32 on this card (dtype float32)",
+        # Unsloth has no true float32 for Gemma-3 on a GPU: only the reference stack does.
+        "or train the reference stack in float32 on this card",
     )
 
 

@@ -23,6 +23,33 @@ def test_overflow_diagnosis_names_layer_then_mechanism_and_cards_with_bf16() -> 
     assert "float32" in verdict.advice[1]
 
 
+def test_gradients_that_round_to_zero_are_an_underflow_not_a_skip() -> None:
+    record = make_record(
+        evaluations=FROZEN,
+        adapter=STILL,
+        precision={"weights": {"float16": 43}, "max_abs_activation": BEYOND},
+        steps={
+            "grad_norm": 0.0,
+            "applied": [None] + [False] * 29,
+            "learning_rate": [0.0] + [1e-3] * 29,
+        },
+    )
+    (cause, saturated) = judge(record, Context()).diagnosis
+    assert "grad_norm is exactly 0 on 30 of 30 steps" in cause
+    assert "no GradScaler, where what is below 6e-8 is 0" in cause
+    assert "8e+05 in layers.2" in cause
+    assert "saturates" in saturated
+    assert "a100" in judge(record, Context()).advice[0]
+
+
+def test_a_loss_that_no_parameter_reaches_is_no_underflow() -> None:
+    record = make_record(evaluations=FROZEN, adapter=STILL, steps={"grad_norm": 0.0})
+    (cause,) = judge(record, Context()).diagnosis
+    assert (
+        cause == "grad_norm is exactly 0 on 30 of 30 steps (first: step 1) although the loss is not"
+    )
+
+
 def test_detached_evaluation_says_whether_the_logits_moved() -> None:
     cached = evaluations(*FROZEN)
     for evaluation, loss in zip(cached, EVAL_LOSSES, strict=True):

@@ -1,5 +1,6 @@
 """The precision policy: requests, rules and known deviations as data."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -116,8 +117,13 @@ class TestPolicy:
         for known in policy.known:
             when = known.when
             for asked in when.requests:
+                _, first_or_last = re.findall(r"[<>]=|[\d.]+", when.releases)
                 here = situation(
-                    family=when.family, device=when.device, bf16=when.bf16, request=asked
+                    family=when.family,
+                    release=first_or_last,
+                    device=when.device,
+                    bf16=when.bf16,
+                    request=asked,
                 )
                 broken = policy.breaches(here, Effective(known.expect))
                 assert known.when.matches(here)
