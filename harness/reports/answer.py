@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.gate import CellResult, GateResult
+from harness.reports import upgrading
 from harness.reports.facts import is_emulated, labelled, red_verdicts, worst_first
 from harness.reports.wording import count, one_line
 from harness.verdict import Outcome, Verdict
@@ -84,7 +85,15 @@ def sentence(result: GateResult) -> str:
 
 
 def reason(result: GateResult) -> str:
-    """Return the sentence behind the state: which cells, why, and what to do."""
+    """Return the sentence behind the state: which cells, why, and what to do.
+
+    With several releases in the run, what an upgrade to the newest means comes first.
+    """
+    upgrade = upgrading.lead(result.cells)
+    return f"{upgrade}; {_cells(result)}" if upgrade else _cells(result)
+
+
+def _cells(result: GateResult) -> str:
     total = len(result.cells)
     passed = sum(cell.outcome is Outcome.PASS for cell in result.cells)
     if not total:

@@ -1,0 +1,116 @@
+"""The comparison of releases in Markdown: verdicts first, details while there is room."""
+
+from harness.reports.markdown_text import code, escape
+from harness.reports.releases import PairView, Reason, ReleasesView, StepView
+from harness.reports.upgrading import SYMBOLS
+from harness.reports.wording import SYMBOLS as OUTCOMES
+from harness.reports.wording import count
+from harness.upgrades import StepVerdict
+
+_TOLD = 6
+_FACTS = 8
+_ROWS = 12
+
+
+def section(view: ReleasesView, limit: int) -> list[str]:
+    """Return the lines of the section, empty where there is nothing to compare.
+
+    When not all of it fits, each step keeps its verdict, then the worst steps their details; when
+    not even the verdicts fit, as many as do and a count of the rest.
+
+    Args:
+        view: The comparison.
+        limit: Largest size in bytes of UTF-8, line ends included.
+    """
+    if not view.steps:
+        return []
+    lines = ["", "### From release to release", ""]
+    left = limit - _bytes(lines) - 120  # the count of what is left out
+    heads = [_head(step) for step in view.steps]
+    kept = 0
+    while kept < len(heads) and _bytes([heads[kept]]) <= left:
+        left -= _bytes([heads[kept]])
+        kept += 1
+    if not kept:
+        return []
+    told = [_since(name, words) for name, words in _told(view)]
+    while told and _bytes(told) > left:
+        told.pop()
+    left -= _bytes(told)
+    details: dict[int, list[str]] = {}
+    order = list(StepVerdict)
+    for place in sorted(range(kept), key=lambda p: order.index(view.steps[p].verdict)):
+        detail = _detail(view.steps[place])
+        if _bytes(detail) <= left:
+            left -= _bytes(detail)
+            details[place] = detail
+    lines += heads[:kept] + told
+    for place in sorted(details):
+        lines += details[place]
+    missing = [
+        count(len(heads) - kept, "further step"),
+        f"the details of {count(kept - len(details), 'step')}",
+    ]
+    short = [words for words, gone in zip(missing, (kept < len(heads), len(details) < kept),
+                                          strict=True) if gone]  # fmt: skip
+    return lines + (["", f"Left out to keep this short: {', '.join(short)}."] if short else [])
+
+
+def _head(step: StepView) -> str:
+    title, reason = escape(step.title, 160), escape(step.reason, 500)
+    return f"- **{SYMBOLS[step.verdict]} {step.verdict}** {title}: {reason}"
+
+
+def _told(view: ReleasesView) -> list[tuple[str, str]]:
+    return [(history.family.name, words) for history, words in view.told[:_TOLD]]
+
+
+def _since(name: str, words: str) -> str:
+    return f"- {code(name, 120)}: {escape(words, 300)}"
+
+
+def _detail(step: StepView) -> list[str]:
+    lines = ["", f"**{escape(step.title, 160)}**", ""]
+    for reason in step.reasons[:3]:
+        lines += _why(reason)
+    for aspect in step.aspects:
+        facts = [fact for fact in aspect.facts if not fact.one_sided]
+        if not facts:
+            continue
+        shown = "; ".join(escape(fact.words, 160) for fact in facts[:_FACTS])
+        more = f"; {len(facts) - _FACTS} more" if len(facts) > _FACTS else ""
+        lines.append(f"- {aspect.title} moved: {shown}{more}")
+    lines += ["", "| step | cell | outcome | last eval_loss | tokens/s | peak memory |"]
+    lines += ["|---|---|---|---|---|---|", *(_row(one) for one in step.pairs[:_ROWS])]
+    if len(step.pairs) > _ROWS:
+        lines += ["", f"{len(step.pairs) - _ROWS} further cells of this step, none of them worse."]
+    return lines
+
+
+def _why(reason: Reason) -> list[str]:
+    name = code(reason.pairs[0].family.name, 120)
+    more = len(reason.pairs) - 1
+    where = f"{name} and {count(more, 'other cell')}" if more else name
+    lines = [f"- {where}: {escape(reason.finding.lead.message, 300)}"]
+    lines += [f"  - Why: {escape(cause, 300)}" for cause in reason.finding.diagnosis[:3]]
+    if reason.candidates:
+        shown = "; ".join(escape(fact, 160) for fact in reason.candidates[:_FACTS])
+        lines.append(f"  - Moved in it: {shown}")
+    return lines
+
+
+def _row(one: PairView) -> str:
+    pair = one.pair
+    outcomes = " → ".join(
+        f"{OUTCOMES[cell.outcome]} {cell.outcome}" if cell else "not run"
+        for cell in (pair.old, pair.new)
+    )
+    cells = [f"{SYMBOLS[pair.verdict]} {pair.verdict}", code(pair.family.name, 120), outcomes]
+    for figures in (one.eval_loss, one.speed, one.memory):
+        remark = f" ({escape(figures.remark, 80)})" if figures.remark else ""
+        cells.append(f"{figures.old} → {figures.new}{remark}")
+    return f"| {' | '.join(cells)} |"
+
+
+def _bytes(lines: list[str]) -> int:
+    return sum(len(line.encode()) + 1 for line in lines)
