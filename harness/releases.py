@@ -46,14 +46,16 @@ class Family:
     @property
     def name(self) -> str:
         """The cell id without its stack, saying `emulated`: `t4-emulated/auto/hot`."""
-        return f"{self.machine}/{self.dtype}/{self.recipe}"
+        return self._labelled(f"{self.hardware}/{self.dtype}/{self.recipe}")
 
     @property
     def machine(self) -> str:
         """The hardware's name, saying `emulated` when the hardware was."""
-        if self.kind == "emulated" and "emulated" not in self.hardware:
-            return f"{self.hardware} (emulated)"
-        return self.hardware
+        return self._labelled(self.hardware)
+
+    def _labelled(self, name: str) -> str:
+        hidden = self.kind == "emulated" and "emulated" not in name
+        return f"{name} (emulated)" if hidden else name
 
 
 @dataclass(frozen=True)

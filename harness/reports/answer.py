@@ -93,6 +93,12 @@ def reason(result: GateResult) -> str:
     return f"{upgrade}; {_cells(result)}" if upgrade else _cells(result)
 
 
+def paragraph(result: GateResult) -> str:
+    """Return the reason to stand alone: with a capital, unless it begins with the id of a cell."""
+    text = reason(result)
+    return text[0].upper() + text[1:] if upgrading.lead(result.cells) else text
+
+
 def _cells(result: GateResult) -> str:
     total = len(result.cells)
     passed = sum(cell.outcome is Outcome.PASS for cell in result.cells)

@@ -86,7 +86,7 @@ class _Page:
         return _template("report.html.j2").render(
             result=self.result,
             state=answer.state(self.result),
-            reason=answer.reason(self.result),
+            reason=answer.paragraph(self.result),
             caveats=answer.caveats(self.result),
             findings=answer.findings(self.result),
             gaps=answer.gaps(self.result),

@@ -46,7 +46,7 @@ def render(result: GateResult, limit: int = 64_000) -> str:
     head = [
         f"## {SYMBOLS[answer.state(result).outcome]} {answer.state(result)}",
         "",
-        escape(answer.reason(result), 1_800),
+        escape(answer.paragraph(result), 1_800),
         "",
         *(f"- {escape(caveat, 400)}" for caveat in answer.caveats(result)),
         "",

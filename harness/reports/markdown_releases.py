@@ -74,7 +74,7 @@ def _detail(step: StepView) -> list[str]:
     for reason in step.reasons[:3]:
         lines += _why(reason)
     for aspect in step.aspects:
-        facts = [fact for fact in aspect.facts if not fact.one_sided]
+        facts = aspect.telling
         if not facts:
             continue
         shown = "; ".join(escape(fact.words, 160) for fact in facts[:_FACTS])

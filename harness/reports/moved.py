@@ -51,6 +51,16 @@ class MovedAspect:
     title: str
     facts: tuple[MovedFact, ...]
 
+    @property
+    def telling(self) -> list[MovedFact]:
+        """The facts worth a line of their own.
+
+        Between releases dozens of arguments and packages come and go; what tells is a value that
+        both know. A variable of the environment tells even when it is new.
+        """
+        crowded = self.title in ("Training arguments", "Packages")
+        return [fact for fact in self.facts if not (crowded and fact.one_sided)]
+
 
 @dataclass(frozen=True)
 class Presence:
@@ -73,20 +83,7 @@ def precision(record: Record) -> Mapping[str, Any] | None:
     return {name: value for name, value in precision_rows(record) if not name.startswith("max ")}
 
 
-def _without_paths_of_a_run(facts: Facts) -> Facts:
-    def masked(record: Record) -> Mapping[str, Any] | None:
-        found = facts(record)
-        if found is None:
-            return None
-        return {name: _OF_ONE_RUN.sub("…", plain(value)) for name, value in found.items()}
-
-    return masked
-
-
-ASPECTS: tuple[tuple[str, Facts], ...] = (
-    ("Precision", precision),
-    *((title, _without_paths_of_a_run(facts)) for title, facts in differences.ASPECTS),
-)
+ASPECTS: tuple[tuple[str, Facts], ...] = (("Precision", precision), *differences.ASPECTS)
 """What is compared over a step, in reading order: precision before defaults before packages."""
 
 
@@ -98,14 +95,13 @@ def aspects(pairs: Sequence[Pair]) -> list[MovedAspect]:
 def candidates(pair: Pair) -> list[str]:
     """Return what moved in one pair and may explain a moved verdict: facts, then defaults.
 
-    Names that only one side knows are left out, and so are packages: they moved by intent.
+    Packages are left out: they moved by intent.
     """
     return [
         fact.words
         for aspect in aspects([pair])
         if aspect.title != "Packages"
-        for fact in aspect.facts
-        if not fact.one_sided
+        for fact in aspect.telling
     ]
 
 
@@ -132,12 +128,13 @@ def presence(pairs: Sequence[Pair], listed: Callable[[Record], Sequence[str]]) -
 def _facts(title: str, facts: Facts, pairs: Sequence[Pair]) -> list[MovedFact]:
     found: dict[tuple[str, str, str], list[Pair]] = {}
     for pair in pairs:
-        if pair.old is None or pair.new is None:
+        old, new = (_told(cell.record, facts) if cell else None for cell in (pair.old, pair.new))
+        if old is None or new is None:
             continue
-        for difference in differences.differences(pair.sides, facts):
-            # Two cells with two values: the old cell's comes first.
-            (old, _), (new, _) = difference.values
-            found.setdefault((difference.name, old, new), []).append(pair)
+        for name in sorted({*old, *new}):
+            before, after = old.get(name, ABSENT), new.get(name, ABSENT)
+            if before != after:
+                found.setdefault((name, before, after), []).append(pair)
     moved = [MovedFact(*key, tuple(members)) for key, members in found.items()]
     first = _FIRST.get(title, ())
 
@@ -147,3 +144,12 @@ def _facts(title: str, facts: Facts, pairs: Sequence[Pair]) -> list[MovedFact]:
         return at, fact.one_sided, -len(fact.pairs)
 
     return sorted(moved, key=place)
+
+
+def _told(record: Record, facts: Facts) -> dict[str, str] | None:
+    found = facts(record)
+    return None if found is None else {name: _masked(plain(v)) for name, v in found.items()}
+
+
+def _masked(text: str) -> str:
+    return _OF_ONE_RUN.sub("…", text) if "/" in text else text

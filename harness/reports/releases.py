@@ -147,14 +147,21 @@ def _step_data(view: StepView) -> dict[str, Any]:
                 "new": one.pair.new.record.cell_id if one.pair.new else None,
                 "regressed": one.pair.regressed,
                 "without_an_answer_now": one.pair.unanswered,
-                "moved": {
-                    aspect.title: {fact.name: [fact.old, fact.new] for fact in aspect.facts}
-                    for aspect in moved.aspects([one.pair])
-                    if aspect.facts
-                },
             }
             for one in view.pairs
         ],
+        "moved": {
+            aspect.title: [
+                {
+                    "name": fact.name,
+                    "old": fact.old,
+                    "new": fact.new,
+                    "cells": [pair.family.name for pair in fact.pairs],
+                }
+                for fact in aspect.facts
+            ]
+            for aspect in view.aspects
+        },
     }
 
 
@@ -220,7 +227,7 @@ def _incomparable(old: Record | None, new: Record | None) -> str:
     if old is None or new is None:
         return "emulated" if any(r and is_emulated(r) for r in (old, new)) else ""
     if is_emulated(old) or is_emulated(new):
-        return "emulated, not compared: no GPU’s figures"  # noqa: RUF001
+        return "emulated, not compared"
     for name in ("device", "threads", "parallel_cells"):
         before, after = getattr(old.hardware, name), getattr(new.hardware, name)
         if before != after:

@@ -194,8 +194,8 @@ def many_releases(families: int, releases: int) -> GateResult:
                 Outcome.FAIL if (family + number) % 7 == 0 else Outcome.PASS,
                 f"recipe-{family}",
                 executed={
-                    "arguments": {f"argument_{n}": f"{number} of {n}" for n in range(150)},
-                    "packages": {f"package-{n}": f"{number}.{n}" for n in range(80)},
+                    "arguments": {f"argument_{n}": f"{number} of {n}" for n in range(50)},
+                    "packages": {f"package-{n}": f"{number}.{n}" for n in range(40)},
                 },
             )
             for number in range(releases)

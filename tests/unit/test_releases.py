@@ -88,7 +88,7 @@ def test_cells_of_another_experiment_are_not_of_one_family(change: dict[str, obj
 
 
 def test_a_family_is_named_as_the_cell_without_its_stack() -> None:
-    assert family_of(on_release("2025.6.8").record).name == "t4 (emulated)/auto/hot"
+    assert family_of(on_release("2025.6.8").record).name == "t4/auto/hot (emulated)"
 
 
 def test_one_release_alone_has_no_history() -> None:
