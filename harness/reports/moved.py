@@ -1,6 +1,7 @@
 """What moved in a step between two releases: facts and defaults of each pair, gathered."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,16 @@ from harness.reports.wording import plain
 from harness.upgrades import Pair
 
 _FIRST = {
-    "Precision": ("weights", "LoRA", "activations", "logits", "autocast"),
+    "Precision": (
+        "weights",
+        "LoRA",
+        "activations",
+        "logits",
+        "autocast",
+        "args.bf16",
+        "args.fp16",
+        "FORCE_FLOAT32",
+    ),
     "Packages": ("unsloth", "unsloth_zoo", "transformers", "trl", "peft", "torch"),
 }
 """Names that are read first; all others follow, those of one side only last."""
@@ -137,11 +147,12 @@ def _facts(title: str, facts: Facts, pairs: Sequence[Pair]) -> list[MovedFact]:
                 found.setdefault((name, before, after), []).append(pair)
     moved = [MovedFact(*key, tuple(members)) for key, members in found.items()]
     first = _FIRST.get(title, ())
+    spread = Counter(fact.name for fact in moved for _ in fact.pairs)
 
-    def place(fact: MovedFact) -> tuple[int, bool, int]:
+    def place(fact: MovedFact) -> tuple[int, bool, int, str]:
         name = fact.name.replace("-", "_")
         at = first.index(name) if name in first else len(first)
-        return at, fact.one_sided, -len(fact.pairs)
+        return at, fact.one_sided, -spread[fact.name], fact.name
 
     return sorted(moved, key=place)
 

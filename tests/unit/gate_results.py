@@ -185,6 +185,24 @@ def regression() -> GateResult:
     )
 
 
+def every_step() -> GateResult:
+    """Return a run over two releases with a cell of each verdict that a step can have."""
+    said = {
+        "worse": (Outcome.PASS, Outcome.FAIL),
+        "lost": (Outcome.PASS, Outcome.TIMEOUT),
+        "red": (Outcome.FAIL, Outcome.FAIL),
+        "better": (Outcome.FAIL, Outcome.PASS),
+        "sound": (Outcome.PASS, Outcome.PASS),
+    }
+    return gate(
+        *(
+            on_release(release, outcome, recipe)
+            for recipe, outcomes in said.items()
+            for release, outcome in zip(("2025.6.8", "2026.10.9"), outcomes, strict=True)
+        )
+    )
+
+
 def many_releases(families: int, releases: int) -> GateResult:
     """Return a run of `families` cells on each of `releases` releases; every seventh is red."""
     return gate(
@@ -222,9 +240,9 @@ def hostile() -> GateResult:
 
     Its cells are of one family on two releases, so that they are compared, too.
     """
-    first = _attack("2026.10.9", HOSTILE)
+    first = _attack("2026.10.8", HOSTILE)
     # On the other side every text is another one, so that all of it has moved.
-    other = _attack("2026.10.8", HOSTILE + "2")
+    other = _attack("2026.10.7", HOSTILE + "2")
     passed = other.verdicts[0].model_copy(update={"outcome": Outcome.PASS, "check": HOSTILE})
     other = other.model_copy(update={"verdicts": [passed]})
     odd = _attack(HOSTILE, HOSTILE)

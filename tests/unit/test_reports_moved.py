@@ -82,9 +82,21 @@ def test_precision_is_read_in_the_order_of_the_model() -> None:
         "activations",
         "logits",
         "autocast",
-        "FORCE_FLOAT32",
         "args.bf16",
+        "FORCE_FLOAT32",
     ]
+
+
+def test_values_of_one_name_stand_together() -> None:
+    said = {"worse": (Outcome.PASS, Outcome.FAIL), "better": (Outcome.FAIL, Outcome.PASS)}
+    cells = [
+        on_release(release, outcome, recipe)
+        for recipe, outcomes in said.items()
+        for release, outcome in zip(("2025.6.8", "2026.10.9"), outcomes, strict=True)
+    ]
+
+    names = [words.split(":")[0] for words in moved("Precision", steps(cells)[0].pairs)]
+    assert names == sorted(names, key=names.index)
 
 
 def test_the_packages_under_test_come_first() -> None:
@@ -129,8 +141,8 @@ def test_candidates_for_a_cause_are_facts_then_defaults_without_packages() -> No
     assert candidates(pair) == [
         "weights: float32 × 80 → float16 × 80",  # noqa: RUF001
         "autocast: off → float16",
-        "FORCE_FLOAT32: 1 → 0",
         "args.fp16: no → yes",
+        "FORCE_FLOAT32: 1 → 0",
         "fp16: False → True",
     ]
 
