@@ -61,7 +61,7 @@ class Pair:
 
     @property
     def unanswered(self) -> list[str]:
-        """Checks that answered on the old release and, although the new run ended, not on it."""
+        """Checks that answered on the old release and not on the new one, where both answered."""
         if not (self.old and self.new) or self.verdict is StepVerdict.NO_ANSWER:
             return []
         now = {v.check for v in self.new.verdicts if _answers(v.outcome)}
@@ -95,6 +95,8 @@ class Upgrade:
     new: Release
     histories: tuple[History, ...]
     """The families that have the verdict."""
+    compared: bool
+    """Whether any family of the hardware ran on two releases."""
 
 
 def judge(old: CellResult | None, new: CellResult | None) -> StepVerdict:
@@ -149,6 +151,7 @@ def steps(cells: Sequence[CellResult]) -> list[Step]:
 def to_newest(cells: Sequence[CellResult]) -> list[Upgrade]:
     """Say for each hardware of a run what an upgrade to its newest release means, worst first.
 
+    Hardware on which nothing ran on two releases comes last.
     A family is judged against every earlier release that answered and takes the worst: what any of
     them passed and the newest does not is a regression, whatever lies between.
     """
@@ -157,7 +160,7 @@ def to_newest(cells: Sequence[CellResult]) -> list[Upgrade]:
         machines.setdefault(history.family.machine, []).append(history)
     found = [_upgrade(machine, members) for machine, members in machines.items()]
     order = list(StepVerdict)
-    return sorted(found, key=lambda upgrade: order.index(upgrade.verdict))
+    return sorted(found, key=lambda up: (not up.compared, order.index(up.verdict)))
 
 
 def _upgrade(machine: str, members: Sequence[History]) -> Upgrade:
@@ -178,6 +181,7 @@ def _upgrade(machine: str, members: Sequence[History]) -> Upgrade:
         max((s for s in sources if s), key=lambda release: release.order, default=None),
         newest,
         tuple(history for history, _ in chosen),
+        any(sum(cell is not None for _, cell in h.cells) > 1 for h in members),
     )
 
 

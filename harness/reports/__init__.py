@@ -12,7 +12,7 @@ from pydantic import ValidationError, computed_field
 from harness.errors import CorruptRecordError, InputError, first_problem
 from harness.gate import GateResult
 from harness.record import write_json_atomically
-from harness.reports import html, markdown, releases
+from harness.reports import html, markdown, releases_data
 
 RESULT_NAME = "result.json"
 PAGE_NAME = "report.html"
@@ -26,7 +26,7 @@ class _Written(GateResult):
     @property
     def releases(self) -> dict[str, Any]:
         """The comparison of the releases in the run."""
-        return releases.as_data(self)
+        return releases_data.as_data(self)
 
 
 def write(result: GateResult, folder: Path) -> list[Path]:

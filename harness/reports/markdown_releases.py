@@ -16,7 +16,7 @@ def section(view: ReleasesView, limit: int) -> list[str]:
     """Return the lines of the section, empty where there is nothing to compare.
 
     When not all of it fits, each step keeps its verdict, then the worst steps their details; when
-    not even the verdicts fit, as many as do and a count of the rest.
+    not even the verdicts fit, those of the worst steps and a count of the rest.
 
     Args:
         view: The comparison.
@@ -26,33 +26,36 @@ def section(view: ReleasesView, limit: int) -> list[str]:
         return []
     lines = ["", "### From release to release", ""]
     left = limit - _bytes(lines) - 120  # the count of what is left out
-    heads = [_head(step) for step in view.steps]
-    kept = 0
-    while kept < len(heads) and _bytes([heads[kept]]) <= left:
-        left -= _bytes([heads[kept]])
-        kept += 1
-    if not kept:
-        return []
+    order = list(StepVerdict)
+    worst_first = sorted(
+        range(len(view.steps)), key=lambda place: order.index(view.steps[place].verdict)
+    )
+    heads: dict[int, str] = {}
+    details: dict[int, list[str]] = {}
+    for place in worst_first:
+        head = _head(view.steps[place])
+        if _bytes([head]) <= left:
+            heads[place] = head
+            left -= _bytes([head])
     told = [_since(name, words) for name, words in _told(view)]
     while told and _bytes(told) > left:
         told.pop()
     left -= _bytes(told)
-    details: dict[int, list[str]] = {}
-    order = list(StepVerdict)
-    for place in sorted(range(kept), key=lambda p: order.index(view.steps[p].verdict)):
+    for place in worst_first:
         detail = _detail(view.steps[place])
-        if _bytes(detail) <= left:
-            left -= _bytes(detail)
+        if place in heads and _bytes(detail) <= left:
             details[place] = detail
-    lines += heads[:kept] + told
+            left -= _bytes(detail)
+    if not heads:
+        return []
+    lines += [heads[place] for place in sorted(heads)] + told
     for place in sorted(details):
         lines += details[place]
-    missing = [
-        count(len(heads) - kept, "further step"),
-        f"the details of {count(kept - len(details), 'step')}",
-    ]
-    short = [words for words, gone in zip(missing, (kept < len(heads), len(details) < kept),
-                                          strict=True) if gone]  # fmt: skip
+    short = []
+    if gone := len(view.steps) - len(heads):
+        short.append(count(gone, "further step"))
+    if gone := len(heads) - len(details):
+        short.append(f"the details of {count(gone, 'step')}")
     return lines + (["", f"Left out to keep this short: {', '.join(short)}."] if short else [])
 
 

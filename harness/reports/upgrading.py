@@ -36,10 +36,10 @@ def lead(cells: Sequence[CellResult]) -> str | None:
         A clause without a capital or a full stop; None unless cells of two releases can be
         compared.
     """
-    groups: dict[tuple[StepVerdict, str, str], list[Upgrade]] = {}
+    groups: dict[tuple[StepVerdict, str, str, bool], list[Upgrade]] = {}
     for upgrade in to_newest(cells):
         source = _short(upgrade.old.label) if upgrade.old else ""
-        key = (upgrade.verdict, source, _short(upgrade.new.label))
+        key = (upgrade.verdict, source, _short(upgrade.new.label), upgrade.compared)
         groups.setdefault(key, []).append(upgrade)
     clauses = [_clause(*key, members) for key, members in groups.items()]
     if len(clauses) > _NAMED:
@@ -100,10 +100,14 @@ def gap(pair: Pair, step: Step) -> str:
     return ", ".join(found)
 
 
-def _clause(verdict: StepVerdict, source: str, target: str, upgrades: Sequence[Upgrade]) -> str:
+def _clause(
+    verdict: StepVerdict, source: str, target: str, compared: bool, upgrades: Sequence[Upgrade]
+) -> str:
     machines = ", ".join(_short(upgrade.machine) for upgrade in upgrades[:_NAMED])
     if len(upgrades) > _NAMED:
         machines += f" and {len(upgrades) - _NAMED} more"
+    if not compared:
+        return f"nothing to compare {target} with on {machines}"
     move = f"to upgrade from {source} to {target} on {machines}"
     families = [history for upgrade in upgrades for history in upgrade.histories]
     told = f"{_short(families[0].family.name)}: {since(families[0])}"

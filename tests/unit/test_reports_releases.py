@@ -230,6 +230,16 @@ def test_a_short_summary_keeps_the_verdict_of_each_step() -> None:
     assert re.search(r"Left out to keep this short: the details of \d steps?\.", text)
 
 
+def test_a_summary_without_room_for_every_step_keeps_the_worst() -> None:
+    calm = [on_release(f"2026.{n}.1", recipe=r) for n in range(30) for r in ("hot", "mild")]
+    broken = [on_release(f"2027.{n}.1", o) for n, o in ((1, Outcome.PASS), (2, Outcome.FAIL))]
+
+    text = markdown.render(gate(*calm, *broken), 5_000)
+
+    assert "**✗ NOT SAFE** 2027.1.1 → 2027.2.1" in text
+    assert re.search(r"Left out to keep this short: \d+ further steps", text)
+
+
 def test_the_summary_has_verdict_facts_and_figures() -> None:
     text = markdown.render(regression())
 

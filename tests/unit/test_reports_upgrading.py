@@ -91,6 +91,17 @@ def test_the_lead_says_each_hardware_apart_the_worst_first() -> None:
     assert words.endswith("; safe to upgrade from 2025.3.14 to 2026.10.9 on cpu")
 
 
+def test_hardware_that_ran_on_one_release_only_comes_last_and_is_no_regression() -> None:
+    native = {"name": "cpu", "kind": "native"}
+    cells = [on_release("2026.10.9", hardware=native)]
+    cells += [on_release("2025.6.8"), on_release("2026.10.9")]
+
+    assert lead(cells) == (
+        "safe to upgrade from 2025.6.8 to 2026.10.9 on t4 (emulated); "
+        "nothing to compare 2026.10.9 with on cpu"
+    )
+
+
 def test_a_run_over_one_release_has_no_lead_and_its_old_wording() -> None:
     for result in (gate(cell(), frozen()), mixed(), gate()):
         assert lead(result.cells) is None
