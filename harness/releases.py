@@ -1,7 +1,7 @@
 """Releases in a run: which Unsloth release each cell is of, and one cell's history over them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from packaging.version import InvalidVersion, Version
 
@@ -42,11 +42,14 @@ class Family:
     recipe: str
     recipe_digest: str
     fault: str | None
+    apart: str = ""
+    """What tells it from another family of the same name; empty where there is none."""
 
     @property
     def name(self) -> str:
         """The cell id without its stack, saying `emulated`: `t4-emulated/auto/hot`."""
-        return self._labelled(f"{self.hardware}/{self.dtype}/{self.recipe}")
+        name = self._labelled(f"{self.hardware}/{self.dtype}/{self.recipe}")
+        return f"{name} [{self.apart}]" if self.apart else name
 
     @property
     def machine(self) -> str:
@@ -95,7 +98,10 @@ def histories(cells: Sequence[CellResult]) -> list[History]:
         return []
     releases = sorted({r for slot in slots.values() for r in slot}, key=lambda r: r.order)
     return [
-        History(family, tuple((release, slot.get(release)) for release in releases))
+        History(
+            replace(family, apart=_apart(family, slots)),
+            tuple((release, slot.get(release)) for release in releases),
+        )
         for family, slot in slots.items()
     ]
 
@@ -140,6 +146,16 @@ def family_of(record: Record) -> Family:
         record.recipe_digest,
         record.fault,
     )
+
+
+def _apart(family: Family, families: Iterable[Family]) -> str:
+    alike = [other for other in families if other.name == family.name]
+    told = []
+    if len({other.recipe_digest for other in alike}) > 1:
+        told.append(f"recipe {family.recipe_digest}")
+    if len({other.fault for other in alike}) > 1:
+        told.append(f"fault {family.fault}" if family.fault else "no fault")
+    return ", ".join(told)
 
 
 def _badness(cell: CellResult) -> tuple[bool, bool]:

@@ -91,6 +91,23 @@ def test_a_family_is_named_as_the_cell_without_its_stack() -> None:
     assert family_of(on_release("2025.6.8").record).name == "t4/auto/hot (emulated)"
 
 
+def test_families_of_one_name_are_told_apart() -> None:
+    releases = ("2025.6.8", "2026.10.9")
+    plain = [on_release(release) for release in releases]
+    faulty = [on_release(release, fault="freeze") for release in releases]
+    scaled = [on_release(release, recipe_digest="ffffffffffff") for release in releases]
+
+    names = [history.family.name for history in histories([*plain, *faulty, *scaled])]
+
+    digest = plain[0].record.recipe_digest
+    assert names == [
+        f"t4/auto/hot (emulated) [recipe {digest}, no fault]",
+        f"t4/auto/hot (emulated) [recipe {digest}, fault freeze]",
+        "t4/auto/hot (emulated) [recipe ffffffffffff, no fault]",
+    ]
+    assert histories(faulty)[0].family.name == "t4/auto/hot (emulated)"
+
+
 def test_one_release_alone_has_no_history() -> None:
     assert histories([on_release("2026.10.9"), on_release("2026.10.9", recipe="mild")]) == []
     assert histories([]) == []
