@@ -5,17 +5,28 @@ A folder holds `report.html` for a reviewer, `summary.md` for a job summary or a
 """
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, computed_field
 
 from harness.errors import CorruptRecordError, InputError, first_problem
 from harness.gate import GateResult
 from harness.record import write_json_atomically
-from harness.reports import html, markdown
+from harness.reports import html, markdown, releases_data
 
 RESULT_NAME = "result.json"
 PAGE_NAME = "report.html"
 SUMMARY_NAME = "summary.md"
+
+
+class _Written(GateResult):
+    """A result with what is derived from it for those who read JSON; `load` leaves it aside."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def releases(self) -> dict[str, Any]:
+        """The comparison of the releases in the run."""
+        return releases_data.as_data(self)
 
 
 def write(result: GateResult, folder: Path) -> list[Path]:
@@ -27,8 +38,9 @@ def write(result: GateResult, folder: Path) -> list[Path]:
     Raises:
         StorageError: The folder cannot be written; no half-written file stays.
     """
+    written = _Written(**dict(result))
     contents = {
-        RESULT_NAME: result.model_dump_json(indent=1) + "\n",
+        RESULT_NAME: written.model_dump_json(indent=1) + "\n",
         PAGE_NAME: html.render(result),
         SUMMARY_NAME: markdown.render(result),
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.gate import CellResult, GateResult
+from harness.reports import upgrading
 from harness.reports.facts import is_emulated, labelled, red_verdicts, worst_first
 from harness.reports.wording import count, one_line
 from harness.verdict import Outcome, Verdict
@@ -84,7 +85,21 @@ def sentence(result: GateResult) -> str:
 
 
 def reason(result: GateResult) -> str:
-    """Return the sentence behind the state: which cells, why, and what to do."""
+    """Return the sentence behind the state: which cells, why, and what to do.
+
+    With several releases in the run, what an upgrade to the newest means comes first.
+    """
+    upgrade = upgrading.lead(result.cells)
+    return f"{upgrade}; {_cells(result)}" if upgrade else _cells(result)
+
+
+def paragraph(result: GateResult) -> str:
+    """Return the reason to stand alone: with a capital, unless it begins with the id of a cell."""
+    text = reason(result)
+    return text[0].upper() + text[1:] if upgrading.lead(result.cells) else text
+
+
+def _cells(result: GateResult) -> str:
     total = len(result.cells)
     passed = sum(cell.outcome is Outcome.PASS for cell in result.cells)
     if not total:

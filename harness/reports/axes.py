@@ -68,7 +68,8 @@ def value_scale(values: Sequence[float], start: float, end: float, *, log: bool 
     finite = [value for value in values if is_drawn(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     if log and low > 0:
-        return Scale(low / 2, high * 2, start, end, log=True)
+        # Half of the smallest subnormal number is 0, which has no logarithm.
+        return Scale(low / 2 or low, high * 2, start, end, log=True)
     room = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
     floor = 0.0 if low >= 0 else -math.inf
     return Scale(max(low - room, floor) if low != 0 else -room * 0.25, high + room, start, end)

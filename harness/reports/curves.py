@@ -89,6 +89,18 @@ def small(
     return _chart([curve], words, SMALL, markers=markers, skipped=skipped, log=log, limit=limit)
 
 
+def pair(old: Sequence[Point], new: Sequence[Point], title: str) -> Markup:
+    """Draw one figure before and after a change, the old one in style 0 and the new one in 1.
+
+    Args:
+        old: x and y.
+        new: x and y.
+        title: Read out in place of the picture.
+    """
+    drawn = [Curve("old", thin(old, 60), 0), Curve("new", thin(new, 60), 1)]
+    return _chart(drawn, title, SMALL, markers=True)
+
+
 def key(style: int | None) -> Markup:
     """Draw the sample of a line style for a legend."""
     mark = "" if style is None else f'<path class="mark" d="M16 7{_SHAPES[style]}"/>'
@@ -198,6 +210,14 @@ def _line(curve: Curve, x: Scale, y: Scale, frame: Frame, *, markers: bool) -> s
 
 def _css(style: int | None) -> str:
     return "context" if style is None else f"s{style}"
+
+
+def values(points: Sequence[Point], limit: int = 12) -> str:
+    """Return every value of a curve; of a long one the first and last ones."""
+    shown = [loss(value) for _, value in points]
+    if len(shown) > limit:
+        shown[limit // 2 : -limit // 2] = ["…"]
+    return " ".join(shown) or "no evaluation"
 
 
 def end_label(points: Sequence[Point]) -> str:

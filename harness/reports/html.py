@@ -11,8 +11,21 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from harness.gate import GateResult
-from harness.reports import answer, curves, differences, facts, pivot, tables, views, wording
+from harness.reports import (
+    answer,
+    curves,
+    differences,
+    facts,
+    pivot,
+    releases,
+    tables,
+    upgrading,
+    views,
+    wording,
+)
+from harness.reports.releases import ReleasesView
 from harness.reports.views import CellView
+from harness.upgrades import StepVerdict
 from harness.verdict import Outcome
 
 MAX_BYTES = 2_000_000
@@ -23,6 +36,9 @@ _MAX_TEXT = 6_000
 _NOTE_BYTES = 300
 _SECTIONS = Markup("<!-- sections -->")
 """No text of a record can hold this marker: its `<` would be escaped."""
+_STEP_ROWS = 60
+_STEP_CHARTS = 12
+"""What one step between releases lists at most; fewer when there are many steps."""
 _MANY = 40
 """With more sections than this the browser lays them out only as they come into view."""
 
@@ -40,8 +56,9 @@ def render(result: GateResult, limit: int = MAX_BYTES) -> str:
     Returns:
         The text of one HTML file; everything that comes from a record is escaped.
     """
+    comparison = releases.view(result)
     for shown in _fewer(min(len(result.cells), MAX_CELLS)):
-        page = _Page(result, shown)
+        page = _Page(result, comparison, shown)
         frame = page.frame()
         text = frame.replace(_SECTIONS, page.sections(limit - _bytes(frame)), 1)
         if _bytes(text) <= limit:
@@ -52,9 +69,10 @@ def render(result: GateResult, limit: int = MAX_BYTES) -> str:
 class _Page:
     """The parts of one page, for the worst `shown` cells in the order of the run."""
 
-    def __init__(self, result: GateResult, shown: int) -> None:
+    def __init__(self, result: GateResult, comparison: ReleasesView, shown: int) -> None:
         keep = {id(cell) for cell in facts.worst_first(result.cells)[:shown]}
         self.result = result
+        self.releases = comparison
         self.views = views.cell_views([cell for cell in result.cells if id(cell) in keep])
         self.by_cell = {id(view.cell): view for view in self.views}
         self.aspects = views.aspects(self.views)
@@ -64,10 +82,11 @@ class _Page:
     def frame(self) -> str:
         """Render everything but the cells' own sections, with a marker in their place."""
         cells = [view.cell for view in self.views]
+        steps = max(1, len(self.releases.steps))
         return _template("report.html.j2").render(
             result=self.result,
             state=answer.state(self.result),
-            reason=answer.reason(self.result),
+            reason=answer.paragraph(self.result),
             caveats=answer.caveats(self.result),
             findings=answer.findings(self.result),
             gaps=answer.gaps(self.result),
@@ -81,6 +100,9 @@ class _Page:
             stacks=self.stacks,
             sections=_SECTIONS,
             many=len(self.views) > _MANY,
+            releases=self.releases,
+            room=min(_STEP_ROWS, len(cells), 240 // steps),
+            charts=min(_STEP_CHARTS, len(cells), 48 // steps),
             left_out=len(self.result.cells) - len(self.views),
         )
 
@@ -186,6 +208,8 @@ def _environment() -> Environment:
         cut=wording.short,
         line=wording.one_line,
         moment=wording.moment,
+        step_symbol=upgrading.SYMBOLS.__getitem__,
+        step_kind=_step_kind,
     )
     return environment
 
@@ -200,6 +224,13 @@ def _kind(outcome: Outcome) -> str:
     if outcome is Outcome.PASS:
         return "p"
     return "f" if outcome.is_red else "u" if outcome.is_unanswered_run else "n"
+
+
+def _step_kind(verdict: StepVerdict) -> str:
+    """Return the style class of a step: passed, red, unanswered, or red before and after."""
+    if verdict in (StepVerdict.SAFE, StepVerdict.FIXED):
+        return "p"
+    return {StepVerdict.NOT_SAFE: "f", StepVerdict.NO_ANSWER: "u"}.get(verdict, "s")
 
 
 def _csp_digest(text: str) -> str:

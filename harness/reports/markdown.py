@@ -1,10 +1,9 @@
 """A summary in GitHub Markdown for a job summary or a pull request, within a size limit."""
 
-import re
 from collections.abc import Sequence
 
 from harness.gate import CellResult, GateResult
-from harness.reports import answer
+from harness.reports import answer, markdown_releases, releases
 from harness.reports.answer import Finding, Gap
 from harness.reports.facts import (
     effective_precision,
@@ -15,12 +14,12 @@ from harness.reports.facts import (
     tokens_per_second,
     worst_first,
 )
+from harness.reports.markdown_text import code, escape
 from harness.reports.wording import (
     NOT_MEASURED,
     SYMBOLS,
     clean,
     count,
-    one_line,
     rate,
     seconds,
     size,
@@ -31,7 +30,6 @@ _HEADER = (
     "| cell | outcome | eval_loss start → end | effective precision | tokens/s | peak memory |",
     "|---|---|---|---|---:|---:|",
 )
-_SPECIAL = re.compile(r"[\\`*_\[\]|~$]|^[-+=]|^#+(?= )|^\d+(?=[.)] )")
 
 
 def render(result: GateResult, limit: int = 64_000) -> str:
@@ -48,7 +46,7 @@ def render(result: GateResult, limit: int = 64_000) -> str:
     head = [
         f"## {SYMBOLS[answer.state(result).outcome]} {answer.state(result)}",
         "",
-        escape(answer.reason(result), 1_200),
+        escape(answer.paragraph(result), 1_800),
         "",
         *(f"- {escape(caveat, 400)}" for caveat in answer.caveats(result)),
         "",
@@ -62,6 +60,8 @@ def render(result: GateResult, limit: int = 64_000) -> str:
     others = [_row(cell) for cell in cells if not cell.outcome.is_red]
     found = answer.findings(result)
 
+    compared = markdown_releases.section(releases.view(result), left // 3)
+    left -= _bytes(compared)
     kept_red = _fit(red, left // 2)
     left -= _bytes(kept_red)
     kept_findings = _fit([_finding(finding) for finding in found], left * 2 // 3)
@@ -71,7 +71,7 @@ def render(result: GateResult, limit: int = 64_000) -> str:
     left -= _bytes(kept_gaps)
     kept_others = _fit(others, left) if len(kept_red) == len(red) else []
 
-    lines = [*head, "", *_HEADER, *kept_red, *kept_others]
+    lines = [*head, *compared, "", *_HEADER, *kept_red, *kept_others]
     lines += _rest(len(cells) - len(kept_red) - len(kept_others), "cell")
     if found:
         lines += ["", "### What failed, why, and what to do", *kept_findings]
@@ -80,24 +80,6 @@ def render(result: GateResult, limit: int = 64_000) -> str:
         lines += ["", "### What could not be measured", "", *kept_gaps]
         lines += _rest(len(gaps) - len(kept_gaps), "reason")
     return _cut("\n".join(lines) + "\n", limit)
-
-
-def escape(text: str, limit: int) -> str:
-    """Make any text one line of plain Markdown: no markup, no HTML, no mention, no issue link."""
-    safe = _SPECIAL.sub(lambda found: f"\\{found[0]}", one_line(text, limit))
-    # GitHub looks for mentions, issues and links in the rendered text: only a zero-width space
-    # stops that.
-    safe = re.sub(r"@|#(?=\d)|:(?=//)|www(?=\.)", lambda found: f"{found[0]}\u200b", safe)
-    return safe.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def code(text: str, limit: int) -> str:
-    """Make any text one line of code that is safe in a table, too."""
-    line = one_line(text, limit)
-    if not re.search(r"[`|\\<]", line):
-        return f"`{line}`" if line else "` `"
-    # A code span cannot hold these: spell every special character as an entity instead.
-    return f"<code>{re.sub(r'[^A-Za-z0-9 ./=,-]', lambda m: f'&#{ord(m[0])};', line)}</code>"
 
 
 def _row(cell: CellResult) -> str:

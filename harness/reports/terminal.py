@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.gate import CellResult, GateResult
-from harness.reports import answer
+from harness.reports import answer, releases
 from harness.reports.facts import (
     effective_precision,
     is_emulated,
@@ -18,6 +18,7 @@ from harness.reports.facts import (
     peak_memory,
     tokens_per_second,
 )
+from harness.reports.upgrading import SYMBOLS as SYMBOLS_OF_STEPS
 from harness.reports.wording import NOT_MEASURED, SYMBOLS, clean, count, one_line, rate, size
 from harness.verdict import Outcome
 
@@ -63,6 +64,7 @@ def summary(result: GateResult) -> RenderableType:
         _outcome(state.outcome, str(state)), ": ", clean(answer.reason(result)), style="bold"
     )
     parts: list[RenderableType] = [lead]
+    parts += _releases(result)
     parts += [Text(clean(caveat), style="dim") for caveat in answer.caveats(result)]
     for finding in answer.findings(result):
         parts.append(Text())
@@ -79,6 +81,19 @@ def summary(result: GateResult) -> RenderableType:
         parts.append(_item("", gap.message))
         parts.append(_item("again", answer.reproduce(gap.cells[0])))
     return Group(*parts)
+
+
+def _releases(result: GateResult) -> list[RenderableType]:
+    """Return a line with the verdict of each step between releases, and since when."""
+    found = releases.view(result)
+    if not found.steps:
+        return []
+    shown = [f"{SYMBOLS_OF_STEPS[s.verdict]} {s.verdict} {s.title}" for s in found.steps]
+    told = [f"{history.family.name}: {words}" for history, words in found.told[:2]]
+    if len(found.told) > 2:
+        told.append(f"{len(found.told) - 2} more in the report")
+    lines = [f"Releases: {' · '.join(shown)}", f"Since when: {'; '.join(told)}" if told else ""]
+    return [Text(one_line(line, 1_200)) for line in lines if line]
 
 
 def _cell_line(cell: CellResult, others: int) -> Text:

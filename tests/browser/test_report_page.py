@@ -4,9 +4,18 @@ import time
 import pytest
 from playwright.sync_api import Page, expect
 
+from harness.gate import GateResult
 from harness.reports.html import MAX_BYTES, render
 from tests.browser.conftest import Opened, Opener
-from tests.unit.gate_results import HOSTILE, hostile, many, mixed
+from tests.unit.gate_results import (
+    HOSTILE,
+    every_step,
+    hostile,
+    many,
+    many_releases,
+    mixed,
+    regression,
+)
 
 FROZEN = "cell-unsloth-2025.3.14-t4-float16-hot"
 
@@ -51,6 +60,40 @@ def test_a_tile_of_the_matrix_leads_to_its_cell(open_report: Opener) -> None:
     assert opened.page.url.endswith(f"#{FROZEN}")
     expect(opened.page.locator(f"[id='{FROZEN}'] h3")).to_be_in_viewport()
     assert quiet(opened)
+
+
+def test_a_step_between_releases_is_read_from_verdict_to_figures(open_report: Opener) -> None:
+    opened = open_report(regression())
+    page = opened.page
+
+    page.locator("nav").get_by_text("Releases").click()
+
+    expect(page.locator("#releases > h2")).to_be_in_viewport()
+    broken = page.locator("article.step", has_text="2025.6.8 → 2026.10.9")
+    expect(broken.get_by_role("heading", level=3)).to_have_text("✗ NOT SAFE 2025.6.8 → 2026.10.9")
+    expect(broken.get_by_text("the scaler skipped all 30 steps")).to_be_visible()
+    expect(broken.get_by_role("row", name="weights float32")).to_be_visible()
+    broken.locator("summary", has_text="Packages").click()
+    expect(broken.get_by_role("row", name="unsloth 2025.6.8 2026.10.9")).to_be_visible()
+    assert broken.locator("figure .chart").count() == 2
+    assert quiet(opened)
+
+
+def test_an_outcome_of_a_step_leads_to_its_cell(open_report: Opener) -> None:
+    page = open_report(regression()).page
+
+    page.get_by_role("link", name="2026.10.9: FAIL").click()
+
+    expect(page.locator("[id='cell-unsloth-2026.10.9-t4-auto-hot'] h3")).to_be_in_viewport()
+
+
+def test_old_and_new_curve_differ_in_more_than_colour(open_report: Opener) -> None:
+    page = open_report(regression()).page
+    old, new = (page.locator(f".step figure .{style} .line").first for style in ("s0", "s1"))
+
+    dash = "e => getComputedStyle(e).strokeDasharray"
+    assert old.evaluate(dash) == "none"
+    assert new.evaluate(dash) != "none"
 
 
 def test_the_filter_keeps_cells_that_have_every_word(open_report: Opener) -> None:
@@ -167,15 +210,19 @@ def test_an_injected_script_would_be_refused(open_report: Opener) -> None:
     assert any("Content Security Policy" in line for line in opened.complaints)
 
 
-@pytest.mark.parametrize("result", [mixed(), hostile()], ids=["mixed", "hostile"])
+@pytest.mark.parametrize(
+    "result", [mixed(), hostile(), regression()], ids=["mixed", "hostile", "releases"]
+)
 def test_a_phone_does_not_scroll_sideways(open_report: Opener, result: object) -> None:
     page = open_report(result, viewport={"width": 375, "height": 812}).page
 
     assert page.evaluate("document.documentElement.scrollWidth") == 375
 
 
-def test_five_hundred_cells_open_within_two_seconds(open_report: Opener) -> None:
-    result = many(500)
+@pytest.mark.parametrize("releases", [1, 5])
+def test_five_hundred_cells_open_within_two_seconds(open_report: Opener, releases: int) -> None:
+    result = many(500) if releases == 1 else many_releases(500 // releases, releases)
+    word, found = ("crashed", 100) if releases == 1 else ("fail", 71)
     assert len(render(result).encode()) <= MAX_BYTES
     opened = open_report(result)
     # The best of three: the machine may be busy with something else.
@@ -189,15 +236,20 @@ def test_five_hundred_cells_open_within_two_seconds(open_report: Opener) -> None
     assert opened.page.locator("#cell-table tbody tr").count() == 500
 
     clock = time.perf_counter()
-    opened.page.get_by_label("Filter").fill("crashed")
-    expect(opened.page.locator("output")).to_have_text("100 of 500 cells")
+    opened.page.get_by_label("Filter").fill(word)
+    expect(opened.page.locator("output")).to_have_text(f"{found} of 500 cells")
     assert time.perf_counter() - clock < 2
     assert quiet(opened)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_has_enough_contrast(open_report: Opener, scheme: str) -> None:
-    page = open_report(mixed(), color_scheme=scheme).page
+@pytest.mark.parametrize(
+    "result",
+    [mixed(), regression(), every_step()],
+    ids=["mixed", "releases", "steps"],
+)
+def test_text_has_enough_contrast(open_report: Opener, scheme: str, result: GateResult) -> None:
+    page = open_report(result, color_scheme=scheme).page
 
     poor = page.evaluate(CONTRAST)
 

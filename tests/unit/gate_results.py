@@ -139,6 +139,89 @@ def mixed() -> GateResult:
     )
 
 
+def on_release(
+    release: str, outcome: Outcome = Outcome.PASS, recipe: str = "hot", **changes: Any
+) -> CellResult:
+    """Return one cell of the family `t4 (emulated)/auto/RECIPE` on a release.
+
+    A red one trains in float16, where its activations overflow; the others in float32.
+    """
+    red = outcome.is_red
+    told: dict[str, Any] = {
+        "cell_id": f"unsloth-{release}/t4/auto/{recipe}",
+        "dtype_request": "auto",
+        "recipe": {"name": recipe},
+        "stack": {
+            "name": f"unsloth-{release}",
+            "release": release,
+            "overrides": [f"resolved for {release}", "torch replaced by its CPU build"],
+        },
+        "hardware": emulated(),
+        "precision": {
+            "weights": {"float16" if red else "float32": 80},
+            "autocast": "float16" if red else "off",
+            "args_fp16": red,
+            "force_float32": "0" if red else "1",
+        },
+        "executed": {
+            "arguments": {"optim": "adamw_torch", "fp16": red},
+            "packages": {"unsloth": release, "torch": "2.13.0"},
+        },
+    }
+    if red:
+        told["evaluations"] = [6.9392] * 4
+    return cell(make_record(**{**told, **changes}), outcome)
+
+
+def regression() -> GateResult:
+    """Return a run over three releases: one family is fixed and breaks again, one passes on all."""
+    mild = [on_release(r, recipe="mild") for r in ("2025.3.14", "2025.6.8", "2026.10.9")]
+    return gate(
+        on_release("2026.10.9", Outcome.FAIL),
+        *mild,
+        on_release("2025.3.14", Outcome.FAIL),
+        on_release("2025.6.8"),
+        cell(cell_id="reference-2026.10.9/t4/auto/hot", stack={"family": "reference"}),
+    )
+
+
+def every_step() -> GateResult:
+    """Return a run over two releases with a cell of each verdict that a step can have."""
+    said = {
+        "worse": (Outcome.PASS, Outcome.FAIL),
+        "lost": (Outcome.PASS, Outcome.TIMEOUT),
+        "red": (Outcome.FAIL, Outcome.FAIL),
+        "better": (Outcome.FAIL, Outcome.PASS),
+        "sound": (Outcome.PASS, Outcome.PASS),
+    }
+    return gate(
+        *(
+            on_release(release, outcome, recipe)
+            for recipe, outcomes in said.items()
+            for release, outcome in zip(("2025.6.8", "2026.10.9"), outcomes, strict=True)
+        )
+    )
+
+
+def many_releases(families: int, releases: int) -> GateResult:
+    """Return a run of `families` cells on each of `releases` releases; every seventh is red."""
+    return gate(
+        *(
+            on_release(
+                f"2026.{number}.1",
+                Outcome.FAIL if (family + number) % 7 == 0 else Outcome.PASS,
+                f"recipe-{family}",
+                executed={
+                    "arguments": {f"argument_{n}": f"{number} of {n}" for n in range(50)},
+                    "packages": {f"package-{n}": f"{number}.{n}" for n in range(40)},
+                },
+            )
+            for number in range(releases)
+            for family in range(families)
+        )
+    )
+
+
 def many(amount: int, step_count: int = 30) -> GateResult:
     """Return `amount` cells of all kinds, every id its own."""
     cells: list[CellResult] = []
@@ -153,46 +236,58 @@ def many(amount: int, step_count: int = 30) -> GateResult:
 
 
 def hostile() -> GateResult:
-    """Return a run in which every text that a library or a model can write is an attack."""
+    """Return a run in which every text that a library or a model can write is an attack.
+
+    Its cells are of one family on two releases, so that they are compared, too.
+    """
+    first = _attack("2026.10.8", HOSTILE)
+    # On the other side every text is another one, so that all of it has moved.
+    other = _attack("2026.10.7", HOSTILE + "2")
+    passed = other.verdicts[0].model_copy(update={"outcome": Outcome.PASS, "check": HOSTILE})
+    other = other.model_copy(update={"verdicts": [passed]})
+    odd = _attack(HOSTILE, HOSTILE)
+    result = gate(first, cell(), other, odd)
+    return result.model_copy(update={"command": HOSTILE, "harness_version": HOSTILE})
+
+
+def _attack(release: str, attack: str) -> CellResult:
     record = make_record(
-        cell_id=HOSTILE,
+        cell_id=attack,
         dtype_request=HOSTILE,
         fault=HOSTILE,
         status="CRASHED",
         failure=Failure(
-            phase=HOSTILE, kind=HOSTILE, message=HOSTILE, traceback=HOSTILE, output_tail=HOSTILE
+            phase=attack, kind=attack, message=attack, traceback=attack, output_tail=attack
         ),
         recipe={"name": HOSTILE, HOSTILE: HOSTILE},
-        stack={"name": HOSTILE, "release": HOSTILE, "lock_digest": HOSTILE, "overrides": [HOSTILE]},
-        hardware={**emulated(HOSTILE), "device": HOSTILE, "replaced": [HOSTILE]},
-        phases=[Phase(name=HOSTILE, wall_s=1.0)],
+        stack={"name": attack, "release": release, "lock_digest": attack, "overrides": [attack]},
+        hardware={**emulated(HOSTILE), "device": attack, "replaced": [attack]},
+        phases=[Phase(name=attack, wall_s=1.0)],
         executed={
-            "trainer_class": HOSTILE,
-            "loss_function": HOSTILE,
-            "arguments": {HOSTILE: HOSTILE},
-            "environment": {HOSTILE: HOSTILE},
-            "packages": {HOSTILE: HOSTILE},
-            "files": {HOSTILE: HOSTILE},
+            "trainer_class": attack,
+            "loss_function": attack,
+            "arguments": {HOSTILE: attack},
+            "environment": {HOSTILE: attack},
+            "packages": {HOSTILE: attack},
+            "files": {attack: attack},
         },
         precision={
-            "weights": {HOSTILE: 1},
-            "autocast": HOSTILE,
-            "max_abs_activation": {HOSTILE: 1.0},
+            "weights": {attack: 1},
+            "autocast": attack,
+            "max_abs_activation": {attack: 1.0},
         },
-        adapter={"digest_after": HOSTILE},
-        translations=[Translation(source=HOSTILE, reference=HOSTILE, hypothesis=HOSTILE)],
-        data={HOSTILE: HOSTILE},
+        adapter={"digest_after": attack},
+        translations=[Translation(source=attack, reference=attack, hypothesis=attack)],
+        data={attack: attack},
     )
     said = Verdict(
-        check=HOSTILE,
-        cell_id=HOSTILE,
+        check=attack,
+        cell_id=attack,
         outcome=Outcome.FAIL,
-        message=HOSTILE,
-        diagnosis=(HOSTILE,),
-        advice=(HOSTILE,),
-        evidence={HOSTILE: HOSTILE},
+        message=attack,
+        diagnosis=(attack,),
+        advice=(attack,),
+        evidence={attack: attack},
     )
     open_one = said.model_copy(update={"outcome": Outcome.SKIPPED})
-    attacked = CellResult(record=record, verdicts=[said, open_one], reused=True)
-    result = gate(attacked, cell())
-    return result.model_copy(update={"command": HOSTILE, "harness_version": HOSTILE})
+    return CellResult(record=record, verdicts=[said, open_one], reused=True)

@@ -22,6 +22,7 @@ def placed(svg: str) -> str:
 
 
 @given(points, st.booleans())
+@example([(0.0, 5e-324)], True)
 def test_any_curve_gives_well_formed_svg_with_finite_coordinates(
     curve: list[Point], log: bool
 ) -> None:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.reports.markdown import code, escape, render
+from harness.reports.markdown import render
+from harness.reports.markdown_text import code, escape
 from tests.unit.gate_results import cell, emulated, frozen, gate, hostile, many, mixed
 
 
