@@ -429,33 +429,6 @@ def test_stand_ins_are_named_and_compute_the_same(emulate: Emulate) -> None:
     assert found["packed"] == "torch.uint8"
 
 
-# Card and request -> dtype of the projections, autocast, bf16 and fp16 arguments, FORCE_FLOAT32.
-DECISIONS = {
-    "t4-emulated/auto": ("float16", "off", False, False, "1"),
-    "t4-emulated/nf4": ("uint8", "off", False, False, "1"),
-    "a100-emulated/auto": ("bfloat16", "bfloat16", True, False, "0"),
-    "a100-emulated/float16": ("float16", "off", False, False, "1"),
-}
-
-
-@pytest.mark.trains
-@pytest.mark.parametrize("cell", DECISIONS)
-def test_release_decides_as_on_the_card(judge: Judge, cell: str) -> None:
-    record = judge(f"{STACK}/{cell}/mild").record
-    precision = record.precision
-    assert record.status == "COMPLETED", record.failure
-    assert record.hardware.kind == "emulated"
-    assert record.hardware.replaced
-    assert (
-        max(precision.weights, key=precision.weights.__getitem__),
-        precision.autocast,
-        precision.args_bf16,
-        precision.args_fp16,
-        precision.force_float32,
-    ) == DECISIONS[cell]
-    assert record.eval_losses[-1] < 0.8 * record.eval_losses[0]
-
-
 @pytest.mark.trains
 def test_frozen_evaluation_of_a_card_without_bfloat16_is_seen(judge: Judge) -> None:
     cell = judge(f"{STACK}/t4-emulated/auto/hot")
