@@ -46,7 +46,6 @@ class Torch(SimpleNamespace):
     """A torch whose inductor and Triton take the capability where the real ones do."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.switched_off: list[str] = []
         cuda = Cuda()
 
         class Worker:
@@ -72,9 +71,10 @@ class Torch(SimpleNamespace):
         interface = SimpleNamespace(
             CudaInterface=CudaInterface, caching_worker_device_properties={}
         )
-        super().__init__(cuda=cuda, interface=CudaInterface, driver=GPUDriver)
+        super().__init__(cuda=cuda, interface=CudaInterface, driver=GPUDriver, switched_off=[])
         torch: Any = ModuleType("torch")
         torch.cuda = cuda
+        torch.accelerator = self.accelerator = SimpleNamespace(get_memory_info=cuda.mem_get_info)
         torch.backends = SimpleNamespace(
             cuda=SimpleNamespace(
                 enable_flash_sdp=lambda on: self.switched_off.append(f"flash {on}"),
@@ -120,6 +120,7 @@ def test_torch_answers_for_the_shown_card(torch: Torch) -> None:
     assert torch.cuda.get_device_properties(0).name == "Tesla T4"
     assert torch.cuda.mem_get_info() == (5 * GIB, 15 * GIB)
     assert torch.cuda.memory.mem_get_info() == (5 * GIB, 15 * GIB)
+    assert torch.accelerator.get_memory_info() == (5 * GIB, 15 * GIB)
 
 
 def test_code_is_generated_for_the_gpu_that_runs_it(torch: Torch) -> None:

@@ -62,6 +62,9 @@ def show(profile: Profile) -> None:
 
     cuda.get_device_properties = get_device_properties
     cuda.mem_get_info = cuda.memory.mem_get_info = mem_get_info
+    accelerator = getattr(torch, "accelerator", None)
+    if accelerator is not None and hasattr(accelerator, "get_memory_info"):
+        accelerator.get_memory_info = mem_get_info
     # Not before the library has set its allocator's options and made the context.
     cuda._lazy_call(limit_memory)
     if profile.capability < AMPERE:
