@@ -10,7 +10,7 @@ from harness.hardware import Machine, profile, resolve
 from harness.memory_advice import Budget, suggest
 from harness.memory_model import Attention, Run, estimate
 from harness.precision_advice import recommend
-from harness.profiles import EMULATED, GIB, Profile
+from harness.profiles import EMULATED, GIB, OVER, Profile
 
 __all__ = ["Diagnosis", "as_dict", "diagnose", "render"]
 
@@ -68,10 +68,11 @@ def examine(machine: Machine, hardware: str | None) -> Subject:
     slug = hardware or (machine.gpus[0].slug if machine.gpus else "cpu")
     if slug == "cpu":
         return _cpu(machine)
-    if slug.endswith(EMULATED):
-        card = resolve(slug, machine).profile
-        note = "emulation trains on the CPU: the figures below are for the real card"
-        return _absent(card, machine, (note,))
+    if slug.endswith(EMULATED) or OVER in slug:
+        target = resolve(slug, machine)
+        where = target.device if target.on_gpu else "the CPU"
+        note = f"emulation trains on {where}: the figures below are for the real card"
+        return _absent(target.profile, machine, (note,))
     for gpu in machine.gpus:
         if gpu.slug == slug:
             held = gpu.memory_bytes - gpu.memory_free_bytes

@@ -77,8 +77,7 @@ def prepare(
         UnknownStackError, HardwareError, SelectionError, InputError: Names what does not exist here.
     """
     target = resolve(cell.hardware, machine)
-    on_gpu = target.kind == "native" and target.slug != "cpu"
-    stack = load_stack(cell.stack, "gpu" if on_gpu else "cpu")
+    stack = load_stack(cell.stack, "gpu" if target.on_gpu else "cpu")
     asked = request(cell.dtype)
     if fault is not None and not fault.is_file():
         raise InputError(f"no fault plugin at {fault}.")

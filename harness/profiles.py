@@ -23,6 +23,8 @@ BF16_CAPABILITY = (8, 0)
 """First compute capability with bfloat16 tensor cores: Ampere (CUDA C++ Programming Guide)."""
 EMULATED = "-emulated"
 """Ends the slug of a card that is shown to the library while its tensors live on the CPU."""
+OVER = "-over-"
+"""Joins the slug of a card that is shown and of the bigger one that computes: `t4-over-h100`."""
 GIB = 1 << 30
 
 Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
@@ -62,10 +64,13 @@ class Profile(BaseModel):
         Never asked of torch: `torch.cuda.is_bf16_supported()` counts emulated bfloat16 in and
         answers True on a T4.
         """
-        if self.compute_capability is None:
-            return False
-        major, minor = self.compute_capability.split(".")
-        return (int(major), int(minor)) >= BF16_CAPABILITY
+        return self.capability >= BF16_CAPABILITY
+
+    @property
+    def capability(self) -> tuple[int, int]:
+        """Compute capability as numbers that can be compared: (7, 5); (0, 0) for the CPU."""
+        major, minor = (self.compute_capability or "0.0").split(".")
+        return int(major), int(minor)
 
     @property
     def memory_bytes(self) -> int | None:
@@ -73,13 +78,16 @@ class Profile(BaseModel):
         return None if self.memory_gib is None else int(self.memory_gib * GIB)
 
 
-def load_profiles(path: Path = DEFAULT_PROFILES) -> dict[str, Profile]:
+def load_profiles(path: Path | None = None) -> dict[str, Profile]:
     """Read the hardware profiles, by slug, in file order.
+
+    Args:
+        path: Another file than the harness's own.
 
     Raises:
         ConfigError: Not TOML, a bad value, or one card name in two profiles; the message shows it.
     """
-    return dict(_load(path))
+    return dict(_load(path or DEFAULT_PROFILES))
 
 
 @cache
@@ -109,10 +117,10 @@ def _load(path: Path) -> dict[str, Profile]:
 def _parse(slug: str, fields: Any, path: Path) -> Profile:
     if not isinstance(fields, dict):
         raise ConfigError(f"{path}: profiles.{slug} = {fields!r}: expected a table.")
-    if slug == "gpu" or slug.endswith(EMULATED):
+    if slug == "gpu" or slug.endswith(EMULATED) or OVER in slug:
         raise ConfigError(
-            f"{path}: profiles.{slug}: `gpu` stands for any GPU and `...{EMULATED}` for an "
-            "emulated card; choose another slug."
+            f"{path}: profiles.{slug}: `gpu` stands for any GPU, `...{EMULATED}` and `...{OVER}...` "
+            "for an emulated card; choose another slug."
         )
     try:
         profile = Profile.model_validate({**fields, "slug": slug})

@@ -182,6 +182,8 @@ class HardwareInfo(_Data):
     kind: Literal["native", "emulated"]
     device: str
     """CPU model or GPU name of the device that computed."""
+    device_capability: str | None = None
+    """Compute capability of the GPU that computed, where another card was shown over it."""
     compute_capability: str | None = None
     bf16: bool
     memory_bytes: int | None = None
@@ -191,6 +193,13 @@ class HardwareInfo(_Data):
     """Cells that shared the machine while this one ran."""
     replaced: list[str] = []
     """Parts of the library under test that the emulation stands in for."""
+
+    @property
+    def emulation(self) -> str:
+        """How to label what this hardware gave: empty, `emulated` or `emulated over NVIDIA H100`."""
+        if self.kind == "native":
+            return ""
+        return "emulated" if self.device_capability is None else f"emulated over {self.device}"
 
 
 class Record(_Data):

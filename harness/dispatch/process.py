@@ -64,7 +64,7 @@ def run_process(
             process = subprocess.Popen(
                 [python, PACKAGE / "payload", job_file],
                 cwd=work_dir,
-                env=cell_environment(work_dir, experiment.threads),
+                env=cell_environment(work_dir, experiment.threads, experiment.target.gpu_uuid),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

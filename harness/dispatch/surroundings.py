@@ -18,8 +18,14 @@ _PASSED_ON = (
 )
 
 
-def cell_environment(work_dir: Path, threads: int) -> dict[str, str]:
-    """Return the environment variables of one cell, with every writable place inside `work_dir`."""
+def cell_environment(work_dir: Path, threads: int, gpu_uuid: str | None = None) -> dict[str, str]:
+    """Return the environment variables of one cell, with every writable place inside `work_dir`.
+
+    Args:
+        work_dir: The cell's own folder.
+        threads: CPU threads of the cell.
+        gpu_uuid: The only GPU that the cell may see; None leaves the user's choice.
+    """
     inherited = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     folders = {
         "HOME": "home",
@@ -32,6 +38,8 @@ def cell_environment(work_dir: Path, threads: int) -> dict[str, str]:
     }
     for folder in folders.values():
         (work_dir / folder).mkdir(parents=True, exist_ok=True)
+    if gpu_uuid is not None:
+        inherited["CUDA_VISIBLE_DEVICES"] = gpu_uuid
     return {
         **inherited,
         **{name: str(work_dir / folder) for name, folder in folders.items()},

@@ -16,8 +16,8 @@ def run(job: Job, events: EventLog, phases: Phases) -> None:
         if job.hardware["kind"] == "emulated":
             from . import emulation
 
-            replaced = emulation.install(emulation.Profile.of(job.hardware))
-            events.emit("replaced", parts=replaced)
+            show = emulation.present if job.hardware["on_gpu"] else emulation.install
+            events.emit("replaced", parts=show(emulation.Profile.of(job.hardware)))
         backend = import_backend(job.family)
         from .evidence import Evidence
         from .faults import FaultContext

@@ -15,7 +15,8 @@ class Job:
         recipe: The fields of `harness.recipe.Recipe`.
         request: The dtype request: `load` (`auto` or a dtype name), `bf16` and `fp16` (True, False,
             or None for the library's default), `load_in_4bit`.
-        hardware: `slug`, `kind` (`native` or `emulated`), `bf16`, and the profile's fields.
+        hardware: `slug`, `kind` (`native` or `emulated`), `on_gpu` (where tensors live), `bf16`, and
+            the fields of the profile that the library sees.
         model_dir: A checkpoint folder in transformers' format.
         train_file: JSON lines with `source` and `target`; `eval_file` likewise.
         events_file: Where the answer goes.

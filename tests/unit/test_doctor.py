@@ -273,6 +273,14 @@ class TestDiagnose:
         assert (subject.slug, subject.present, subject.bf16) == ("h100", False, True)
         assert subject.notes
 
+    def test_a_card_shown_over_another_is_answered_from_its_profile(self) -> None:
+        host = machine(gpu_free=1 * GIB)
+
+        subject = diagnose(host, hardware="t4-over-t4", model="270m").subject
+
+        assert (subject.slug, subject.available_bytes) == ("t4", 15 * GIB)
+        assert "emulation trains on Tesla T4" in subject.notes[0]
+
     def test_a_t4_is_told_about_gemma3_and_float16(self) -> None:
         text = shown(diagnose(machine(), hardware="t4", model="1b", batch_size=1, seq_len=256))
 

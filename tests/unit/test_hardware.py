@@ -23,7 +23,10 @@ from harness.hardware import (
     resolve,
     to_record,
 )
+from harness.matrix import load_matrix
 from harness.nvml import Device, GpuProcess, read_devices, visible
+from harness.payload.emulation import Profile as Shown
+from harness.profiles import DEFAULT_PROFILES
 
 GIB = 1 << 30
 
@@ -90,6 +93,7 @@ class TestProfiles:
             ('schema = 1\n[profiles.x]\nnames = ["X"]\n', "a card has all three"),
             ('schema = 1\n[profiles.cpu]\nnames = ["X"]\nsm_count = 2\n', "the cpu none"),
             ('schema = 1\n[profiles.t4-emulated]\nnames = ["X"]\n', "t4-emulated"),
+            ('schema = 1\n[profiles.t4-over-h100]\nnames = ["X"]\n', "t4-over-h100"),
             ('schema = 1\n[profiles.gpu]\nnames = ["X"]\n', "profiles.gpu"),
             ('schema = 1\n[profiles."X 1"]\nnames = ["X"]\n', "X 1"),
         ],
@@ -284,6 +288,7 @@ class TestResolve:
         assert told == {
             "slug": "t4-emulated",
             "kind": "emulated",
+            "on_gpu": False,
             "bf16": False,
             "name": "Tesla T4",
             "compute_capability": "7.5",
@@ -299,6 +304,82 @@ class TestResolve:
         assert (info.name, info.kind, info.device) == ("t4-emulated", "emulated", "Example CPU")
         assert (info.compute_capability, info.bf16, info.parallel_cells) == ("7.5", False, 2)
         assert info.memory_bytes == 15 * GIB
+
+
+H100 = device("NVIDIA H100 80GB HBM3", "9.0", uuid="GPU-h100", memory_bytes=79 * GIB)
+
+
+class TestShownOver:
+    def test_a_smaller_card_is_shown_over_the_gpu_that_computes(self) -> None:
+        target = resolve("t4-over-h100", machine(device(), H100))
+
+        assert (target.kind, target.device, target.bf16) == ("emulated", H100.name, False)
+        assert (target.profile.slug, target.memory_bytes) == ("t4", 15 * GIB)
+        assert (target.gpu_uuid, target.device_capability) == ("GPU-h100", "9.0")
+
+    def test_the_payload_is_told_of_the_shown_card_and_that_a_gpu_computes(self) -> None:
+        told = resolve("t4-over-h100", machine(H100)).for_payload()
+
+        assert (told["kind"], told["on_gpu"], told["bf16"]) == ("emulated", True, False)
+        assert (told["name"], told["compute_capability"]) == ("Tesla T4", "7.5")
+
+    def test_the_record_names_both(self) -> None:
+        host = machine(H100)
+
+        info = to_record(resolve("t4-over-h100", host), host, threads=1, parallel_cells=1)
+
+        assert (info.compute_capability, info.device_capability) == ("7.5", "9.0")
+        assert info.emulation == "emulated over NVIDIA H100 80GB HBM3"
+
+    @pytest.mark.parametrize(
+        ("slug", "devices", "message"),
+        [
+            ("t4-over-h100", [], r"no such GPU in this machine: h100.*Use t4-emulated"),
+            ("t4-over-x9", [H100], "unknown hardware 'x9'"),
+            ("t5-over-h100", [H100], "unknown hardware 't5'"),
+            ("cpu-over-h100", [H100], "CPU is not emulated"),
+            ("h100-over-t4", [device()], "capability 7.5 is below the 9.0 of .*memory 15.00 GiB"),
+            ("a100-80gb-over-h100", [H100], r"memory 79\.00 GiB is below the 80\.00 GiB"),
+            ("rtx-3090-over-a100", [device("A100-SXM4-40GB", "8.0")], "8.0 is below the 8.6"),
+        ],
+    )
+    def test_what_cannot_be_shown_is_refused(
+        self, slug: str, devices: list[Device], message: str
+    ) -> None:
+        with pytest.raises(HardwareError, match=message) as refusal:
+            resolve(slug, machine(*devices))
+        assert refusal.value.exit_code == 17
+
+    def test_a_card_may_be_shown_over_one_without_an_entry(self) -> None:
+        odd = device("Odd Card", "9.0", memory_bytes=99 * GIB)
+
+        assert resolve("a100-over-odd-card", machine(odd)).device == "Odd Card"
+
+
+@pytest.mark.parametrize(
+    ("slug", "expected"),
+    [("cpu", ""), ("t4", ""), ("t4-emulated", "emulated")],
+)
+def test_only_emulated_hardware_is_labelled(slug: str, expected: str) -> None:
+    host = machine(device())
+
+    assert to_record(resolve(slug, host), host, 1, 1).emulation == expected
+
+
+def test_one_entry_is_enough_to_emulate_a_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = 'names = ["NVIDIA X1"]\ncompute_capability = "9.9"\nmemory_gib = 10\nsm_count = 3\n'
+    path = tmp_path / "hardware.toml"
+    path.write_text(DEFAULT_PROFILES.read_text(encoding="utf-8") + f"\n[profiles.x1]\n{entry}")
+    monkeypatch.setattr("harness.profiles.DEFAULT_PROFILES", path)
+    (matrix_cell,) = [load_matrix().cell("unsloth-2026.10.9/x1-emulated/auto/mild")]
+
+    told = resolve(matrix_cell.hardware, machine()).for_payload()
+
+    assert (told["kind"], told["on_gpu"], told["bf16"]) == ("emulated", False, True)
+    assert Shown.of(told) == Shown("NVIDIA X1", (9, 9), 10 * GIB, 3)
+    assert describe_gpu(device("NVIDIA X1", "9.9")).slug == "x1"
 
 
 def test_detection_needs_no_torch() -> None:

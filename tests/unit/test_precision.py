@@ -1,7 +1,10 @@
 """The precision policy: requests, rules and known deviations as data."""
 
 import re
+from functools import cache
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from harness.errors import ConfigError, SelectionError
 from harness.precision import DEFAULT_POLICY, Request, When, load_policy, load_requests, request
 from harness.precision_facts import Effective, Situation
+from harness.profiles import Profile
 from harness.record import Precision
 
 
@@ -175,3 +179,83 @@ class TestPolicy:
     def test_a_missing_policy_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match=r"none\.toml"):
             load_policy(tmp_path / "none.toml")
+
+
+FIELDS: dict[str, list[Any]] = {
+    "weights": ["float32", "bfloat16", "float16", "uint8"],
+    "beside": ["float32", "bfloat16", "float16"],
+    "lora": ["float32", "bfloat16", "float16"],
+    "activations": ["float32", "bfloat16", "float16"],
+    "logits": ["float32", "bfloat16", "float16", "not materialised"],
+    "autocast": ["off", "bfloat16", "float16"],
+    "args_bf16": [True, False],
+    "args_fp16": [True, False],
+    "force_float32": ["0", "1"],
+}
+STATES = st.fixed_dictionaries({name: st.sampled_from(FIELDS[name]) for name in FIELDS})
+CAPABILITIES = st.tuples(st.integers(3, 13), st.integers(0, 9))
+REQUESTS = st.sampled_from(sorted(load_requests()))
+COMPUTES = ("lora", "activations", "autocast")
+
+
+def card(capability: tuple[int, int], asked: str) -> Situation:
+    """A card of any compute capability; what it can do is the harness's own answer."""
+    slug = Profile(slug="x", names=("X",), compute_capability="{}.{}".format(*capability))
+    return situation(bf16=slug.bf16, request=asked)
+
+
+def effective(state: dict[str, Any]) -> Effective:
+    return Effective({field: frozenset([value]) for field, value in state.items()})  # type: ignore[misc]
+
+
+@cache
+def allowed(here: Situation) -> frozenset[tuple[Any, ...]]:
+    """Every state that the policy allows there, with norms in float32 and a fused loss."""
+    policy = load_policy()
+    fields = {**FIELDS, "beside": ["float32"], "logits": ["not materialised"]}
+    return frozenset(
+        values
+        for values in product(*fields.values())
+        if not policy.breaches(here, effective(dict(zip(fields, values, strict=True))))
+    )
+
+
+class TestLaws:
+    """Compute capability x requested dtype x everything that a library may make of it."""
+
+    @given(CAPABILITIES, REQUESTS, STATES)
+    def test_bfloat16_below_capability_8_breaks_a_hard_rule(
+        self, capability: tuple[int, int], asked: str, state: dict[str, Any]
+    ) -> None:
+        uses = state["args_bf16"] or "bfloat16" in {state[field] for field in COMPUTES}
+        broken = load_policy().breaches(card(capability, asked), effective(state))
+
+        if uses and capability < (8, 0):
+            assert any(breach.rule.hard for breach in broken)
+
+    @given(CAPABILITIES, REQUESTS, STATES)
+    def test_float16_arithmetic_breaks_a_hard_rule_on_any_card(
+        self, capability: tuple[int, int], asked: str, state: dict[str, Any]
+    ) -> None:
+        uses = state["args_fp16"] or "float16" in {state[field] for field in COMPUTES}
+        broken = load_policy().breaches(card(capability, asked), effective(state))
+
+        if uses:
+            assert any(breach.rule.hard for breach in broken)
+
+    @given(CAPABILITIES, CAPABILITIES, REQUESTS)
+    def test_more_capability_never_forbids_a_bfloat16_state(
+        self, one: tuple[int, int], other: tuple[int, int], asked: str
+    ) -> None:
+        less, more = sorted((one, other))
+        in_bfloat16 = {state for state in allowed(card(less, asked)) if "bfloat16" in state}
+
+        assert in_bfloat16 <= allowed(card(more, asked))
+
+    @given(CAPABILITIES, REQUESTS)
+    def test_a_request_can_be_met_unless_the_card_lacks_it(
+        self, capability: tuple[int, int], asked: str
+    ) -> None:
+        met = bool(allowed(card(capability, asked)))
+
+        assert met == (asked != "bfloat16" or capability >= (8, 0))

@@ -46,7 +46,7 @@ class Redirect(TorchFunctionMode):  # type: ignore[misc]
 # Calls in which a bare number at this place is a device.
 _DEVICE_FIRST = {torch.Tensor.to: 1, torch._C._nn._parse_to: 0}
 _STAYS_AS_IT_IS = {torch.Tensor.cuda, torch.Tensor.pin_memory}
-_ANSWERS = {torch.Tensor.is_pinned: True, torch.Tensor.record_stream: None}
+_ANSWERS = {torch.Tensor.is_pinned: True}
 
 
 def is_cuda(device: Any) -> bool:
@@ -72,3 +72,5 @@ def redirect() -> None:
 
     threading.Thread._bootstrap_inner = redirected  # type: ignore[attr-defined]
     torch.UntypedStorage.cuda = lambda storage, *args, **kwargs: storage
+    # Its C signature takes no other stream than a real one, and is read before any mode is asked.
+    torch.Tensor.record_stream = lambda tensor, stream: None

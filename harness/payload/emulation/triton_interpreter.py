@@ -9,6 +9,7 @@ add @triton.jit ?". Such names are looked up anew at each launch.
 import importlib.util
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 
@@ -22,6 +23,8 @@ def mend() -> None:
     GridExecutor = interpreter.GridExecutor  # noqa: N806 - a class
     if hasattr(interpreter, "_patch_builtin"):
         interpreter._patch_builtin = _once(interpreter._patch_builtin, triton.language)
+    interpreter._get_np_dtype = _remembered(interpreter._get_np_dtype)
+    _skip_unread_checks(interpreter.interpreter_builder)
     launch = GridExecutor.__call__
 
     def launch_mended(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -47,6 +50,26 @@ def _once(patch: Callable[..., Any], language: Any) -> Callable[..., Any]:
             patch(package, *args, **kwargs)
 
     return patch_once
+
+
+def _remembered(numpy_type: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    # It hashes every type of the language anew for each operation; a type's name says which it is.
+    known: dict[str, Any] = {}
+
+    def remembered(language_type: Any) -> Any:
+        name = language_type.name
+        if name not in known:
+            known[name] = numpy_type(language_type)
+        return known[name]
+
+    return remembered
+
+
+def _skip_unread_checks(builder: Any) -> None:
+    # Integer overflow is computed for a device_assert, which is left out unless kernels are debugged.
+    options = builder.options
+    if getattr(options, "sanitize_overflow", False) and not options.debug:
+        builder.options = replace(options, sanitize_overflow=False)
 
 
 def _aliases(variables: dict[str, Any], language: Any) -> dict[str, str]:
