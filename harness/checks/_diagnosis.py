@@ -97,7 +97,7 @@ def _non_finite(record: Record) -> Iterator[Finding]:
 
 
 def _vanished(record: Record) -> Iterator[Finding]:
-    """Gradients that round to 0: float16's smallest number is 6e-8, and nothing scales the loss."""
+    """Gradients that float16 rounds to 0: below 3e-8, half of its smallest number (2**-24)."""
     vanished = [s for s in record.steps if s.grad_norm == 0.0 and not has_broken_loss(s)]
     if not vanished:
         return
@@ -112,7 +112,7 @@ def _vanished(record: Record) -> Iterator[Finding]:
     scaled = "a GradScaler" if record.scaler and record.scaler.enabled else "no GradScaler"
     yield Finding(
         f"{cause}: gradients pass through the float16 of the weights with {scaled}, where what is "
-        f"below 6e-8 is 0{large}",
+        f"below 3e-8 rounds to 0{large}",
         float16_advice(),
     )
 

@@ -12,6 +12,7 @@ from harness.locations import FIXTURES
 from harness.plan import Options, Plan
 
 Judge = Callable[..., CellResult]
+JudgeAll = Callable[[list[str]], dict[str, CellResult]]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,5 +35,19 @@ def judge(reports_folder: Path) -> Judge:
         results = plan.execute(runs, Console(file=io.StringIO()))
         (cell,) = judge_cells((r.record, r.reused) for r in results)
         return cell
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def judge_all(reports_folder: Path) -> JudgeAll:
+    """Run cells for real, as many at once as the machine takes, and judge them."""
+
+    def run(cell_ids: list[str]) -> dict[str, CellResult]:
+        plan = Plan(Options())
+        runs = plan.runs([plan.matrix.cell(cell_id) for cell_id in cell_ids])
+        results = plan.execute(runs, Console(file=io.StringIO()))
+        judged = judge_cells((r.record, r.reused) for r in results)
+        return {cell.record.cell_id: cell for cell in judged}
 
     return run

@@ -36,7 +36,7 @@ def test_gradients_that_round_to_zero_are_an_underflow_not_a_skip() -> None:
     )
     (cause, saturated) = judge(record, Context()).diagnosis
     assert "grad_norm is exactly 0 on 30 of 30 steps" in cause
-    assert "no GradScaler, where what is below 6e-8 is 0" in cause
+    assert "no GradScaler, where what is below 3e-8 rounds to 0" in cause
     assert "8e+05 in layers.2" in cause
     assert "saturates" in saturated
     assert "a100" in judge(record, Context()).advice[0]
