@@ -14,6 +14,7 @@ from harness.experiment import Experiment
 from harness.hardware import Machine, to_record
 from harness.record import (
     Adapter,
+    BaseWeights,
     Evaluation,
     ExecutedPath,
     Failure,
@@ -103,6 +104,7 @@ def build_record(
         executed=ExecutedPath(**evidence["executed"]) if evidence else None,
         precision=Precision(**evidence["precision"]) if evidence else Precision(),
         adapter=Adapter(**evidence["adapter"]) if evidence else None,
+        base_weights=BaseWeights(**evidence["base_weights"]) if evidence else None,
         scaler=Scaler(**evidence["scaler"]) if evidence else None,
         translations=translations,
         scores=score(translations),

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness import corpus, environments, tiny_gemma3
+from harness import corpus, environments, model_fixtures
 from harness.errors import InputError
 from harness.hardware import Machine, Target, resolve
 from harness.locations import PACKAGE, cache_dir
@@ -116,20 +116,20 @@ def build_inputs(experiment: Experiment, say: environments.Say) -> Path:
         StackBuildError: uv could not build the stack.
     """
     if experiment.cell.recipe.model.startswith("fixture:"):
-        tiny_gemma3.build(_variant(experiment.cell.recipe), experiment.model_dir)
+        model_fixtures.build(_fixture(experiment.cell.recipe), experiment.model_dir)
     return environments.ensure(experiment.stack, say)
 
 
-def _variant(recipe: Recipe) -> str:
+def _fixture(recipe: Recipe) -> str:
     return recipe.model.removeprefix("fixture:")
 
 
 @cache
 def _model(recipe: Recipe) -> tuple[Path, str]:
     if recipe.model.startswith("fixture:"):
-        identity = tiny_gemma3.identity(_variant(recipe))
+        identity = model_fixtures.identity(_fixture(recipe))
         # The name matters: old releases decide on float16 by the architecture in the path.
-        return cache_dir() / "models" / identity / f"gemma-3-tiny-{_variant(recipe)}", identity
+        return cache_dir() / "models" / identity / f"gemma-3-tiny-{_fixture(recipe)}", identity
     path = Path(recipe.model).expanduser().resolve()
     if not (path / "config.json").is_file():
         raise InputError(

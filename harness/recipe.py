@@ -36,7 +36,7 @@ class Recipe(BaseModel):
 
     name: str
     model: str = "fixture:mild"
-    """`fixture:VARIANT` for the tiny Gemma-3 built from a seed, or a path to a checkpoint."""
+    """`fixture:NAME` for a tiny Gemma-3 built from a seed, or a path to a checkpoint."""
     data: str = "fixture:latin-italian"
     """`fixture:latin-italian`, or a path to a .tsv or .jsonl file of translation pairs."""
     instruction: str = "Translate from Latin to Italian: "

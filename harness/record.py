@@ -75,7 +75,9 @@ class Precision(_Data):
     """The dtypes that were really used, as seen by hooks (`float32`, `bfloat16`, `uint8` ...)."""
 
     weights: dict[str, int] = {}
-    """Frozen parameters: dtype -> number of tensors."""
+    """Frozen parameters of the language model: dtype -> number of tensors."""
+    vision_weights: dict[str, int] = {}
+    """Frozen parameters of a vision tower and its projector, which rows of text do not reach."""
     lora: dict[str, int] = {}
     """Trainable parameters: dtype -> number of tensors."""
     activations: dict[str, int] = {}
@@ -105,6 +107,29 @@ class Adapter(_Data):
     max_abs_update: Number = None
 
 
+class BaseWeights(_Data):
+    """The frozen base beside its checkpoint, and where the trainable tensors are."""
+
+    frozen: dict[str, int]
+    """Frozen tensors by part: `language` or `vision` (the tower and its projector)."""
+    trainable: dict[str, int]
+    """Trainable tensors by part."""
+    checkpoint_tensors: int
+    """Tensors in the checkpoint's safetensors files; 0 where it has none to compare with."""
+    equal: int
+    """Frozen tensors with the checkpoint's values, in whatever dtype."""
+    quantised: int
+    """Frozen tensors that are packed, and so not compared."""
+    differing: list[str]
+    """Frozen tensors with other values than the checkpoint's."""
+    not_in_checkpoint: list[str]
+    """Frozen tensors that the checkpoint has no values for."""
+    not_loaded: list[str]
+    """The checkpoint's tensors that the model has no place for."""
+    changed: list[str]
+    """Frozen tensors that are not bit for bit what they were before training."""
+
+
 class Scaler(_Data):
     """Gradient scaling. `enabled` False: the trainer has no GradScaler."""
 
@@ -123,6 +148,8 @@ class ExecutedPath(_Data):
     loss_function: str
     attention_implementation: str
     model_class: str
+    model_inputs: list[str] = []
+    """What the model is called with in training, by name."""
     gradient_checkpointing: bool
     arguments: dict[str, Any]
     """Effective training arguments, as plain JSON values."""
@@ -228,6 +255,7 @@ class Record(_Data):
     executed: ExecutedPath | None = None
     precision: Precision = Field(default_factory=Precision)
     adapter: Adapter | None = None
+    base_weights: BaseWeights | None = None
     scaler: Scaler | None = None
     translations: list[Translation] = []
     scores: TranslationScores | None = None

@@ -10,6 +10,8 @@ from harness.checks._scaler import calibrating_skips
 from harness.checks._steps import finite_losses, has_broken_loss, is_non_finite
 from harness.record import Record, Step
 
+TEXT_ONLY = "train a text-only checkpoint, or this one where vision models are supported"
+
 
 class Finding(NamedTuple):
     """One cause with its evidence in words, and what to change about it."""
@@ -41,6 +43,7 @@ def diagnose(record: Record) -> Diagnosis:
         *_vanished(record),
         *_skipped(record),
         *_frozen_adapter(record),
+        *_unreached_vision(record),
         *_detached_evaluation(record),
         *_saturated(record),
     ]
@@ -170,6 +173,15 @@ def _frozen_adapter(record: Record) -> Iterator[Finding]:
             f"moved although {len(effective)} steps were applied with finite gradients: the "
             "optimizer does not own the LoRA parameters, or they lost requires_grad",
             ("build the trainer after get_peft_model, and check requires_grad of every lora_B",),
+        )
+
+
+def _unreached_vision(record: Record) -> Iterator[Finding]:
+    weights = record.base_weights
+    if weights is not None and (count := weights.trainable.get("vision", 0)):
+        yield Finding(
+            f"{count} trainable tensors are in the vision tower, which rows of text never reach",
+            (TEXT_ONLY,),
         )
 
 

@@ -36,6 +36,44 @@ def accepted(function: Callable[..., Any], arguments: dict[str, Any]) -> dict[st
     return renamed
 
 
+def loading_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options of `from_pretrained`, which takes any keyword, under the release's names.
+
+    Before 4.56 transformers called the dtype `torch_dtype`; it carries a stranger `dtype` into the
+    config, and fails later.
+    """
+    from transformers import PretrainedConfig
+
+    if hasattr(PretrainedConfig(), "dtype"):
+        return options
+    return {"torch_dtype" if name == "dtype" else name: value for name, value in options.items()}
+
+
+def model_class(model_dir: str) -> Any:
+    """Return the class that the checkpoint's `architectures` names.
+
+    `AutoModelForCausalLM` makes of a Gemma-3 with a vision tower a text model in one release and
+    the whole model in another.
+    """
+    import transformers
+
+    config = transformers.AutoConfig.from_pretrained(model_dir)
+    for name in config.architectures or ():
+        if (named := getattr(transformers, name, None)) is not None:
+            return named
+    return transformers.AutoModelForCausalLM
+
+
+def takes_token_type_ids(model: Any) -> bool:
+    """Whether the model's forward tells image tokens from text by `token_type_ids`.
+
+    Such a model cannot train without them in some releases ("`token_type_ids` are required as a
+    model input when training"), and one without refuses them in `generate`.
+    """
+    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "token_type_ids" in inspect.signature(base.forward).parameters
+
+
 def mend(model: Any) -> list[str]:
     """Step around what keeps a release from training at all with the libraries of its stack.
 
@@ -47,7 +85,10 @@ def mend(model: Any) -> list[str]:
     """
     mended = []
     if _cache_breaks_evaluation():
-        model.config.use_cache = False
+        # With a vision tower the decoder has a copy of its part of the config.
+        for module in model.modules():
+            if hasattr(getattr(module, "config", None), "use_cache"):
+                module.config.use_cache = False
         mended.append("key-value cache in evaluation: off, it raises here (unslothai/unsloth#2052)")
     if _let_batch_samples_take_device():
         mended.append("Trainer.get_batch_samples of unsloth_zoo: takes transformers 4.50's device")
@@ -77,7 +118,8 @@ def _let_batch_samples_take_device() -> bool:
     original = getattr(Trainer, "get_batch_samples", None)
     if original is None or not original.__name__.startswith("_unsloth"):
         return False
-    if len(inspect.signature(original).parameters) != 3:
+    parameters = inspect.signature(original).parameters
+    if len(parameters) != 3 or any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
         return False
 
     def get_batch_samples(self: Any, iterator: Any, count: int, *device: Any) -> Any:

@@ -72,6 +72,8 @@ def _translate(
     ]
     tokenizer.padding_side = "left"
     batch = tokenizer(prompts, return_tensors="pt", padding=True).to(loaded.model.device)
+    if not compat.takes_token_type_ids(loaded.model):
+        batch.pop("token_type_ids", None)
     stop = [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<end_of_turn>")]
     with torch.inference_mode():
         output = loaded.model.generate(

@@ -1,11 +1,11 @@
 """The same fine-tune through plain transformers + peft: no Unsloth, no TRL."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
 from transformers import (
-    AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
     Trainer,
@@ -32,7 +32,9 @@ def load(job: Job) -> Loaded:
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
         )
-    model = AutoModelForCausalLM.from_pretrained(job.model_dir, device_map=job.device, **options)
+    model = compat.model_class(job.model_dir).from_pretrained(
+        job.model_dir, device_map=job.device, **compat.loading_options(options)
+    )
     tokenizer = AutoTokenizer.from_pretrained(job.model_dir)
     if job.request["load_in_4bit"]:
         model = prepare_model_for_kbit_training(
@@ -43,7 +45,7 @@ def load(job: Job) -> Loaded:
         r=lora["r"],
         lora_alpha=lora["alpha"],
         lora_dropout=lora["dropout"],
-        target_modules=list(lora["target_modules"]),
+        target_modules=_language_layers(lora["target_modules"]),
         bias="none",
         task_type="CAUSAL_LM",
     )
@@ -67,7 +69,7 @@ def trainer(job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: li
         train_dataset=rows["train"],
         eval_dataset=rows["eval"],
         args=TrainingArguments(**compat.accepted(TrainingArguments.__init__, arguments)),
-        data_collator=lambda batch: _pad(batch, loaded.tokenizer.pad_token_id),
+        data_collator=_collator(loaded),
         callbacks=callbacks,
     )
 
@@ -85,6 +87,11 @@ def _dtype(job: Job) -> torch.dtype:
     return torch.bfloat16 if job.hardware["bf16"] else torch.float32
 
 
+def _language_layers(modules: list[str]) -> str:
+    """Return peft's pattern for `modules` of the decoder; a vision tower has some of the names too."""
+    return rf"(?!.*vision).*\.({'|'.join(modules)})"
+
+
 def _tokenize(text: str, tokenizer: Any, job: Job) -> dict[str, list[int]]:
     # TRL ends each row with the eos token and cuts at max_length; so must this side.
     tokens = tokenizer(text)["input_ids"]
@@ -97,6 +104,19 @@ def _tokenize(text: str, tokenizer: Any, job: Job) -> dict[str, list[int]]:
         masked = min(len(tokenizer(prompt)["input_ids"]), len(tokens))
         labels[:masked] = [IGNORED] * masked
     return {"input_ids": tokens, "labels": labels}
+
+
+def _collator(loaded: Loaded) -> Callable[[list[dict[str, list[int]]]], dict[str, torch.Tensor]]:
+    pad_id, typed = loaded.tokenizer.pad_token_id, compat.takes_token_type_ids(loaded.model)
+
+    def collate(batch: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
+        padded = _pad(batch, pad_id)
+        if typed:
+            # Text only: 1 would be an image's token.
+            padded["token_type_ids"] = torch.zeros_like(padded["input_ids"])
+        return padded
+
+    return collate
 
 
 def _pad(batch: list[dict[str, list[int]]], pad_id: int) -> dict[str, torch.Tensor]:

@@ -4,6 +4,7 @@ import unsloth  # noqa: F401  # isort: skip - patches what is imported after it
 from typing import Any
 
 from datasets import Dataset
+from transformers import ProcessorMixin
 from trl import SFTConfig, SFTTrainer
 from unsloth import FastModel
 from unsloth.chat_templates import train_on_responses_only
@@ -39,6 +40,9 @@ def load(job: Job) -> Loaded:
         random_state=recipe["seed"],
         use_gradient_checkpointing=recipe["gradient_checkpointing"],
     )
+    # For a model with a vision tower it is a processor; rows of text train through its tokenizer.
+    if isinstance(tokenizer, ProcessorMixin):
+        tokenizer = tokenizer.tokenizer
     return Loaded(model, tokenizer)
 
 

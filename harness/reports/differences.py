@@ -102,6 +102,7 @@ def executed_path(record: Record) -> Mapping[str, Any] | None:
         "loss function": run.loss_function,
         "attention implementation": run.attention_implementation,
         "model class": run.model_class,
+        "model inputs": ", ".join(run.model_inputs) or ABSENT,
         "gradient checkpointing": run.gradient_checkpointing,
     }
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from harness.recipe import digest, parse_recipe
 from harness.record import (
     Adapter,
+    BaseWeights,
     Evaluation,
     ExecutedPath,
     HardwareInfo,
@@ -190,6 +191,17 @@ def _healthy() -> dict[str, Any]:
             lora_b_moved=42,
             finite=True,
             max_abs_update=0.02,
+        ),
+        "base_weights": BaseWeights(
+            frozen={"language": 80},
+            trainable={"language": 84},
+            checkpoint_tensors=80,
+            equal=80,
+            quantised=0,
+            differing=[],
+            not_in_checkpoint=[],
+            not_loaded=[],
+            changed=[],
         ),
         "scaler": Scaler(enabled=False, applied=STEPS),
         "translations": [

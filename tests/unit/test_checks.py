@@ -9,6 +9,7 @@ from harness.verdict import Outcome, cell_outcome
 from tests.unit.records import make_record
 
 JUDGED = {
+    "base_weights",
     "completed",
     "determinism",
     "eval_loss_moves",

@@ -10,6 +10,7 @@ from ..backend import Loaded
 from ..events import EventLog
 from ..job import Job
 from .adapter import AdapterEvidence
+from .base_weights import BaseWeightsEvidence
 from .evaluations import EvaluationEvidence
 from .executed_path import executed_path
 from .precision import PrecisionEvidence
@@ -26,6 +27,7 @@ class Evidence:
         self._steps = StepEvidence(events)
         self._precision = PrecisionEvidence(job.device)
         self._adapter: AdapterEvidence | None = None
+        self._base_weights: BaseWeightsEvidence | None = None
 
     def callbacks(self) -> list[Any]:
         """Return the trainer callbacks."""
@@ -34,6 +36,7 @@ class Evidence:
     def attach(self, trainer: Any, loaded: Loaded) -> None:
         """Hook the model and the trainer just before training."""
         self._adapter = AdapterEvidence(loaded.model)
+        self._base_weights = BaseWeightsEvidence(loaded.model, self._job.model_dir)
         self._precision.attach(loaded.model, trainer)
         self._evaluations.attach(trainer)
         self._steps.attach(trainer)
@@ -41,11 +44,13 @@ class Evidence:
     def finish(self, trainer: Any) -> None:
         """Emit what is known only after training, and take every hook away."""
         assert self._adapter is not None
+        assert self._base_weights is not None
         self._precision.detach()
         self._evaluations.detach()
         self._events.emit(
             "evidence",
             adapter=self._adapter.result(),
+            base_weights=self._base_weights.result(),
             precision=self._precision.result(),
             scaler=self._steps.scaler(),
             executed=executed_path(trainer, self._precision),

@@ -24,6 +24,7 @@ def executed_path(trainer: Any, precision: PrecisionEvidence) -> dict[str, Any]:
         "loss_function": _loss_path(trainer, base, precision),
         "attention_implementation": str(getattr(base.config, "_attn_implementation", "unknown")),
         "model_class": _qualified(type(base)),
+        "model_inputs": precision.model_inputs,
         "gradient_checkpointing": bool(getattr(base, "is_gradient_checkpointing", False)),
         "arguments": json.loads(json.dumps(trainer.args.to_dict(), default=str)),
         "environment": {

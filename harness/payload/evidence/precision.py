@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from .parts import is_vision
+
 
 class PrecisionEvidence:
     """Watches the decoder layers and the head. Figures are of the training forward only."""
@@ -19,6 +21,7 @@ class PrecisionEvidence:
         self._largest: dict[str, Any] = {}
         self._train_logits: str | None = None
         self.head_ran = False
+        self.model_inputs: list[str] = []
 
     def attach(self, model: Any, trainer: Any) -> None:
         """Hook every decoder layer and the output head."""
@@ -30,6 +33,7 @@ class PrecisionEvidence:
         }
         if not layers:
             raise RuntimeError(f"no decoder layer found in {type(model).__name__}")
+        self._hooks.append(model.register_forward_pre_hook(self._before_model, with_kwargs=True))
         first = next(iter(layers.values()))
         self._hooks.append(first.register_forward_pre_hook(self._before_first_layer))
         for name, module in layers.items():
@@ -48,10 +52,12 @@ class PrecisionEvidence:
         """Return the fields of `harness.record.Precision`."""
         import os
 
-        parameters = list(self._model.parameters())
+        parameters = list(self._model.named_parameters())
+        frozen = [(name, p) for name, p in parameters if not p.requires_grad]
         return {
-            "weights": _dtypes(p for p in parameters if not p.requires_grad),
-            "lora": _dtypes(p for p in parameters if p.requires_grad),
+            "weights": _dtypes(p for name, p in frozen if not is_vision(name)),
+            "vision_weights": _dtypes(p for name, p in frozen if is_vision(name)),
+            "lora": _dtypes(p for _, p in parameters if p.requires_grad),
             "activations": dict(Counter(self._layer_dtypes.values())),
             "logits": self._train_logits or "not materialised",
             "autocast": self._autocast,
@@ -60,6 +66,10 @@ class PrecisionEvidence:
             "args_fp16": bool(self._trainer.args.fp16),
             "force_float32": os.environ.get("UNSLOTH_FORCE_FLOAT32"),
         }
+
+    def _before_model(self, module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        if module.training:
+            self.model_inputs = sorted(name for name in kwargs if kwargs[name] is not None)
 
     def _before_first_layer(self, module: Any, args: Any) -> None:
         if module.training:
