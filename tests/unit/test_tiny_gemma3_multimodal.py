@@ -115,7 +115,7 @@ def test_fixtures_are_found_by_name(tmp_path: Path) -> None:
 
 
 def test_unknown_fixture_is_named_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"lukewarm.*hot, mild, multimodal"):
+    with pytest.raises(ConfigError, match=r"lukewarm.*known: .*mild, multimodal"):
         model_fixtures.build("lukewarm", tmp_path / "m")
     with pytest.raises(ConfigError, match="lukewarm"):
         model_fixtures.identity("lukewarm")
