@@ -15,6 +15,7 @@ from harness.reports.wording import count, one_line
 from harness.verdict import Outcome, Verdict
 
 _PART = 280
+_LOOK = "look at what moved there in the section on releases"
 
 
 class State(StrEnum):
@@ -108,6 +109,7 @@ def _cells(result: GateResult) -> str:
     passed = sum(cell.outcome is Outcome.PASS for cell in result.cells)
     if not total:
         return "0 cells were run, so nothing can be said; to do: select at least one cell."
+    moved = _moved_losses(result.cells)
     if found := findings(result):
         red = [cell for finding in found for cell in finding.cells]
         first, lead = found[0], found[0].lead
@@ -116,13 +118,12 @@ def _cells(result: GateResult) -> str:
         verb = "is" if len(red) == 1 else "are"
         return (
             f"{_names(red)} ({len(red)} of {count(total, 'cell')}) {verb} red: {where}"
-            f"{_part(lead.message)}; to do: {_part(do)}."
+            f"{_part(lead.message)}; to do: {_part(do)}{f'; besides, {moved}' if moved else ''}."
         )
-    moved = _moved_losses(result.cells)
     if passed == total:
         scope = f"{passed} of {count(total, 'cell')}"
         verb = "passes" if passed == 1 else "pass"
-        rest = f", but {moved}" if moved else "; nothing to do"
+        rest = f", but {moved}; to do: {_LOOK}" if moved else "; nothing to do"
         return f"{scope} {verb} every check that could be measured{rest}."
     unanswered = _no_answer(result.cells, passed)
     return f"{moved}; {unanswered}" if moved else unanswered
@@ -210,7 +211,7 @@ def _signature(red: Sequence[Verdict]) -> tuple[str, ...]:
 
 
 def _moved_losses(cells: Sequence[CellResult]) -> str:
-    """Say where eval_loss moved between cells that pass, and what to do; empty if nowhere."""
+    """Say where eval_loss moved between cells that pass; empty if nowhere."""
     found = loss_regressions(cells)
     if not found:
         return ""
@@ -218,10 +219,7 @@ def _moved_losses(cells: Sequence[CellResult]) -> str:
     where = f"from {one_line(step.old.label, _PART)} to {one_line(step.new.label, _PART)}"
     if len(found) > 1:
         where += f" and in {count(len(found) - 1, 'more step')}"
-    return (
-        f"the eval_loss of {count(len(names), 'cell')} moved {where}; to do: look at what moved "
-        "there in the section on releases"
-    )
+    return f"the eval_loss of {count(len(names), 'cell')} moved {where}"
 
 
 def _names(cells: Sequence[CellResult]) -> str:

@@ -190,8 +190,16 @@ def test_a_moved_loss_is_said_beside_a_cell_without_an_answer() -> None:
 
     words = reason(gate(*moved_losses().cells, on_release("2025.8.6", recipe="late"), lost))
 
-    assert "; the eval_loss of 1 cell moved from 2025.8.6 to 2026.1.4; to do: look at" in words
+    assert "; the eval_loss of 1 cell moved from 2025.8.6 to 2026.1.4; unsloth-2026.1.4/" in words
     assert words.endswith("run it again with harness run unsloth-2026.1.4/t4/auto/late.")
+
+
+def test_a_moved_loss_is_said_beside_a_red_cell() -> None:
+    broken = on_release("2026.1.4", F, recipe="red")
+
+    words = reason(gate(*moved_losses().cells, on_release("2025.8.6", F, recipe="red"), broken))
+
+    assert words.endswith("; besides, the eval_loss of 1 cell moved from 2025.8.6 to 2026.1.4.")
 
 
 def test_a_step_says_which_loss_fell_and_what_is_new() -> None:
