@@ -5,31 +5,17 @@ from collections.abc import Iterable
 
 from pydantic import BaseModel, ConfigDict
 
-from harness import baselines
+from harness import baselines, newest
+from harness.cell_result import CellResult
 from harness.checks import Context, judge_all
 from harness.errors import IncompleteError
 from harness.locations import FIXTURES
 from harness.record import Record
 from harness.verdict import Outcome, Verdict, cell_outcome
 
+__all__ = ["CellResult", "GateResult", "judge_cell", "judge_cells"]
+
 BASELINES = FIXTURES / "baselines"
-
-
-class CellResult(BaseModel):
-    """One judged cell: its record, the records of its repeats, and every check's verdict."""
-
-    model_config = ConfigDict(ser_json_inf_nan="constants")
-
-    record: Record
-    repeats: list[Record] = []
-    verdicts: list[Verdict]
-    reused: bool = False
-    """The record was measured by an earlier run and not run again."""
-
-    @property
-    def outcome(self) -> Outcome:
-        """The one outcome that stands for the cell."""
-        return cell_outcome(self.verdicts)
 
 
 class GateResult(BaseModel):
@@ -45,10 +31,19 @@ class GateResult(BaseModel):
 
     @property
     def outcome(self) -> Outcome:
-        """What stands for the run: a red cell wins, then a cell without an answer, then PASS."""
+        """What stands for the run: what is red wins, then a cell without an answer, then PASS.
+
+        Red is a red cell, or an upgrade that is not safe by the eval_loss of passing cells.
+        """
+        said = [(cell.record.cell_id, cell.outcome) for cell in self.cells]
+        said += [
+            (pair.family.name, Outcome.FAIL)
+            for step in newest.loss_regressions(self.cells)
+            for pair in step.pairs
+        ]
         return cell_outcome(
-            Verdict(check="cell", cell_id=c.record.cell_id, outcome=c.outcome, message="")
-            for c in self.cells
+            Verdict(check="cell", cell_id=name, outcome=outcome, message="")
+            for name, outcome in said
         )
 
     @property

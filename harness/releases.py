@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from packaging.version import InvalidVersion, Version
 
-from harness.gate import CellResult
+from harness.cell_result import CellResult
 from harness.record import Record
 from harness.stacks import CURRENT, FRONTIER
 from harness.verdict import Outcome

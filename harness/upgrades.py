@@ -1,16 +1,20 @@
 """Upgrades: a verdict for each step from one Unsloth release to the next in a run.
 
-A verdict is computed from the verdicts of the checks, never from a figure:
+A verdict is computed from the verdicts of the checks, and where both sides pass from eval_loss
+(`harness.loss_shift`), the one figure that must not depend on the release:
 
 | old release | new release | the cell's step |
 |---|---|---|
 | passes | passes | SAFE |
+| passes | passes, but the last eval_loss rose or the one before training moved | NOT SAFE |
 | red | passes | FIXED |
 | passes | red | NOT SAFE |
 | red | red | NOT SAFE if a check that passed is red now, else STILL RED |
-| no answer or not run, on either side | | NO ANSWER |
+| no answer | any | NO ANSWER |
+| any | no answer or not run | NO ANSWER |
+| not run | any | NOT COMPARED |
 
-A step takes the worst of its cells, in the order of `StepVerdict`.
+A step takes the worst of its compared cells, in the order of `StepVerdict`; NO ANSWER without any.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,8 +22,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
 
-from harness.gate import CellResult
-from harness.releases import Family, History, Release, histories
+from harness.cell_result import CellResult
+from harness.loss_shift import LossShift, shifts
+from harness.releases import Family, Release, histories
 from harness.verdict import Outcome
 
 
@@ -27,13 +32,15 @@ class StepVerdict(StrEnum):
     """What a step does to a cell, or to all cells of a step; the worst first."""
 
     NOT_SAFE = "NOT SAFE"
-    """A regression: the new release breaks what the old one passed."""
+    """A regression: the new release breaks what the old one passed, or moves its eval_loss."""
     NO_ANSWER = "NO ANSWER"
-    """One side was not run or could not be measured, so a regression may hide here."""
+    """The new side got lost or a side could not be measured, so a regression may hide here."""
     STILL_RED = "STILL RED"
     """Red on both sides, and no check that passed has turned red: not the step's doing."""
     FIXED = "FIXED"
     SAFE = "SAFE"
+    NOT_COMPARED = "NOT COMPARED"
+    """Of one cell only: it ran on the new release alone, as one on new hardware does."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,11 @@ class Pair:
         return regressed(self.old, self.new) if self.old and self.new else []
 
     @property
+    def shifts(self) -> tuple[LossShift, ...]:
+        """How eval_loss moved beyond its limits, where both sides pass."""
+        return loss_shifts(self.old, self.new)
+
+    @property
     def unanswered(self) -> list[str]:
         """Checks that answered on the old release and not on the new one, where both answered."""
         if not (self.old and self.new) or self.verdict is StepVerdict.NO_ANSWER:
@@ -79,41 +91,40 @@ class Step:
 
     @property
     def verdict(self) -> StepVerdict:
-        """The verdict of the worst cell."""
+        """The verdict of the worst cell that is compared."""
         return worst(pair.verdict for pair in self.pairs)
-
-
-@dataclass(frozen=True)
-class Upgrade:
-    """What it means to move one kind of hardware to the newest release of a run."""
-
-    machine: str
-    verdict: StepVerdict
-    old: Release | None
-    """The release to come from: for a regression the last that was sound, else the first that
-    answered; None where no earlier release did."""
-    new: Release
-    histories: tuple[History, ...]
-    """The families that have the verdict."""
-    compared: bool
-    """Whether any family of the hardware ran on two releases."""
 
 
 def judge(old: CellResult | None, new: CellResult | None) -> StepVerdict:
     """Say what a step does to one cell; the rule is the table in this module's docstring."""
+    if old is None and new is not None:
+        return StepVerdict.NOT_COMPARED
     if old is None or new is None or not (_answers(old.outcome) and _answers(new.outcome)):
         return StepVerdict.NO_ANSWER
     if not new.outcome.is_red:
-        return StepVerdict.FIXED if old.outcome.is_red else StepVerdict.SAFE
+        if old.outcome.is_red:
+            return StepVerdict.FIXED
+        moved = any(shift.is_regression for shift in loss_shifts(old, new))
+        return StepVerdict.NOT_SAFE if moved else StepVerdict.SAFE
     if old.outcome is Outcome.PASS or regressed(old, new):
         return StepVerdict.NOT_SAFE
     return StepVerdict.STILL_RED
 
 
 def worst(verdicts: Iterable[StepVerdict]) -> StepVerdict:
-    """Return the worst verdict; NO ANSWER when there is none at all."""
+    """Return the worst verdict of what is compared; NO ANSWER when nothing is."""
     order = list(StepVerdict)
-    return min(verdicts, key=order.index, default=StepVerdict.NO_ANSWER)
+    compared = (verdict for verdict in verdicts if verdict is not StepVerdict.NOT_COMPARED)
+    return min(compared, key=order.index, default=StepVerdict.NO_ANSWER)
+
+
+def loss_shifts(old: CellResult | None, new: CellResult | None) -> tuple[LossShift, ...]:
+    """Return how eval_loss moved beyond its limits; nothing where a side does not pass.
+
+    A red cell's figures are those of a broken run: no later release is held to them.
+    """
+    passing = [cell.record for cell in (old, new) if cell and cell.outcome is Outcome.PASS]
+    return shifts(*passing) if len(passing) == 2 else ()
 
 
 def regressed(old: CellResult, new: CellResult) -> list[str]:
@@ -146,58 +157,6 @@ def steps(cells: Sequence[CellResult]) -> list[Step]:
         )
         for place, (old, new) in enumerate(pairwise(releases))
     ]
-
-
-def to_newest(cells: Sequence[CellResult]) -> list[Upgrade]:
-    """Say for each hardware of a run what an upgrade to its newest release means, worst first.
-
-    Hardware on which nothing ran on two releases comes last.
-    A family is judged against every earlier release that answered and takes the worst: what any of
-    them passed and the newest does not is a regression, whatever lies between.
-    """
-    machines: dict[str, list[History]] = {}
-    for history in histories(cells):
-        machines.setdefault(history.family.machine, []).append(history)
-    found = [_upgrade(machine, members) for machine, members in machines.items()]
-    order = list(StepVerdict)
-    return sorted(found, key=lambda up: (not up.compared, order.index(up.verdict)))
-
-
-def _upgrade(machine: str, members: Sequence[History]) -> Upgrade:
-    ran = [r for h in members for r, cell in h.cells if cell]
-    newest = max(ran, key=lambda release: release.order)
-    told = []
-    for history in members:
-        verdict, source = _against_earlier(history, newest)
-        told.append((history, verdict, source))
-    verdict = worst(said for _, said, _ in told)
-    chosen = [(history, source) for history, said, source in told if said is verdict]
-    green = verdict in (StepVerdict.SAFE, StepVerdict.FIXED)
-    # A green answer must hold for every family, so it starts where the last of them answered.
-    sources = [source for _, _, source in told] if green else [chosen[0][1]]
-    return Upgrade(
-        machine,
-        verdict,
-        max((s for s in sources if s), key=lambda release: release.order, default=None),
-        newest,
-        tuple(history for history, _ in chosen),
-        any(sum(cell is not None for _, cell in h.cells) > 1 for h in members),
-    )
-
-
-def _against_earlier(history: History, newest: Release) -> tuple[StepVerdict, Release | None]:
-    new = dict(history.cells)[newest]
-    judged = [
-        (release, verdict)
-        for release, old in history.cells
-        if release.order < newest.order
-        and (verdict := judge(old, new)) is not StepVerdict.NO_ANSWER
-    ]
-    verdict = worst(said for _, said in judged)
-    sources = [release for release, said in judged if said is verdict]
-    if verdict is StepVerdict.NOT_SAFE:
-        return verdict, sources[-1]
-    return verdict, judged[0][0] if judged else None
 
 
 def _answers(outcome: Outcome) -> bool:

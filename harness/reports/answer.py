@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from harness.gate import CellResult, GateResult
+from harness.newest import loss_regressions
 from harness.reports import upgrading
 from harness.reports.facts import is_emulated, labelled, red_verdicts, worst_first
 from harness.reports.wording import count, one_line
 from harness.verdict import Outcome, Verdict
 
 _PART = 280
+_LOOK = "look at what moved there in the section on releases"
 
 
 class State(StrEnum):
@@ -70,10 +72,13 @@ def reproduce(cell: CellResult) -> str:
 
 
 def state(result: GateResult) -> State:
-    """Say what the run amounts to: sound only if there are cells and every one of them passes."""
-    outcomes = [cell.outcome for cell in result.cells]
-    if any(outcome.is_red for outcome in outcomes):
+    """Say what the run amounts to.
+
+    Sound only if there are cells, every one of them passes, and no upgrade moves their eval_loss.
+    """
+    if result.outcome.is_red:
         return State.NOT_SOUND
+    outcomes = [cell.outcome for cell in result.cells]
     if outcomes and all(outcome is Outcome.PASS for outcome in outcomes):
         return State.SOUND
     return State.NO_ANSWER
@@ -104,6 +109,7 @@ def _cells(result: GateResult) -> str:
     passed = sum(cell.outcome is Outcome.PASS for cell in result.cells)
     if not total:
         return "0 cells were run, so nothing can be said; to do: select at least one cell."
+    moved = _moved_losses(result.cells)
     if found := findings(result):
         red = [cell for finding in found for cell in finding.cells]
         first, lead = found[0], found[0].lead
@@ -112,13 +118,15 @@ def _cells(result: GateResult) -> str:
         verb = "is" if len(red) == 1 else "are"
         return (
             f"{_names(red)} ({len(red)} of {count(total, 'cell')}) {verb} red: {where}"
-            f"{_part(lead.message)}; to do: {_part(do)}."
+            f"{_part(lead.message)}; to do: {_part(do)}{f'; besides, {moved}' if moved else ''}."
         )
     if passed == total:
         scope = f"{passed} of {count(total, 'cell')}"
         verb = "passes" if passed == 1 else "pass"
-        return f"{scope} {verb} every check that could be measured; nothing to do."
-    return _no_answer(result.cells, passed)
+        rest = f", but {moved}; to do: {_LOOK}" if moved else "; nothing to do"
+        return f"{scope} {verb} every check that could be measured{rest}."
+    unanswered = _no_answer(result.cells, passed)
+    return f"{moved}; {unanswered}" if moved else unanswered
 
 
 def findings(result: GateResult) -> list[Finding]:
@@ -200,6 +208,18 @@ def _signature(red: Sequence[Verdict]) -> tuple[str, ...]:
         [f"{verdict.check} {verdict.outcome}" for verdict in red]
         + [re.sub(r"\d+(\.\d+)?(e[+-]?\d+)?", "#", cause) for cause in reasons]
     )
+
+
+def _moved_losses(cells: Sequence[CellResult]) -> str:
+    """Say where eval_loss moved between cells that pass; empty if nowhere."""
+    found = loss_regressions(cells)
+    if not found:
+        return ""
+    step, names = found[0], {pair.family.name for one in found for pair in one.pairs}
+    where = f"from {one_line(step.old.label, _PART)} to {one_line(step.new.label, _PART)}"
+    if len(found) > 1:
+        where += f" and in {count(len(found) - 1, 'more step')}"
+    return f"the eval_loss of {count(len(names), 'cell')} moved {where}"
 
 
 def _names(cells: Sequence[CellResult]) -> str:

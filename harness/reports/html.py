@@ -227,10 +227,11 @@ def _kind(outcome: Outcome) -> str:
 
 
 def _step_kind(verdict: StepVerdict) -> str:
-    """Return the style class of a step: passed, red, unanswered, or red before and after."""
+    """Return the style class of a step: passed, red, unanswered, red on both sides, or none."""
     if verdict in (StepVerdict.SAFE, StepVerdict.FIXED):
         return "p"
-    return {StepVerdict.NOT_SAFE: "f", StepVerdict.NO_ANSWER: "u"}.get(verdict, "s")
+    kinds = {StepVerdict.NOT_SAFE: "f", StepVerdict.NO_ANSWER: "u", StepVerdict.STILL_RED: "s"}
+    return kinds.get(verdict, "n")
 
 
 def _csp_digest(text: str) -> str:

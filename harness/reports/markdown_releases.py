@@ -60,7 +60,7 @@ def section(view: ReleasesView, limit: int) -> list[str]:
 
 
 def _head(step: StepView) -> str:
-    title, reason = escape(step.title, 160), escape(step.reason, 500)
+    title, reason = escape(step.title, 160), escape(step.reason, 900)
     return f"- **{SYMBOLS[step.verdict]} {step.verdict}** {title}: {reason}"
 
 
@@ -94,8 +94,11 @@ def _why(reason: Reason) -> list[str]:
     name = code(reason.pairs[0].family.name, 120)
     more = len(reason.pairs) - 1
     where = f"{name} and {count(more, 'other cell')}" if more else name
-    lines = [f"- {where}: {escape(reason.finding.lead.message, 300)}"]
-    lines += [f"  - Why: {escape(cause, 300)}" for cause in reason.finding.diagnosis[:3]]
+    lead, *others = reason.verdicts
+    lines = [f"- {where}: {escape(lead.message, 300)}"]
+    if not reason.diagnosis:
+        lines += [f"  - {escape(other.message, 300)}" for other in others[:3]]
+    lines += [f"  - Why: {escape(cause, 300)}" for cause in reason.diagnosis[:3]]
     if reason.candidates:
         shown = "; ".join(escape(fact, 160) for fact in reason.candidates[:_FACTS])
         lines.append(f"  - Moved in it: {shown}")

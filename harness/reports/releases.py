@@ -7,13 +7,14 @@ from harness.gate import GateResult
 from harness.record import Record
 from harness.releases import History, histories, left_out
 from harness.reports import moved, upgrading
-from harness.reports.answer import Finding, findings
+from harness.reports.answer import findings
 from harness.reports.axes import Point
 from harness.reports.facts import is_emulated, peak_memory, tokens_per_second
 from harness.reports.moved import MovedAspect, Presence
 from harness.reports.tables import eval_points
 from harness.reports.wording import NOT_MEASURED, loss, rate, size
 from harness.upgrades import Pair, Step, StepVerdict, steps
+from harness.verdict import Outcome, Verdict
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ class PairView:
 class Reason:
     """Cells that regress for the same reasons, and what moved in the first of them."""
 
-    finding: Finding
+    verdicts: tuple[Verdict, ...]
+    """What is red in the first pair: the checks of its new side, or its two eval_losses."""
+    diagnosis: tuple[str, ...]
     pairs: tuple[Pair, ...]
     candidates: tuple[str, ...]
 
@@ -129,12 +132,40 @@ def _step(step: Step, result: GateResult) -> StepView:
 
 
 def _reasons(pairs: Sequence[Pair], result: GateResult) -> list[Reason]:
-    broken = {id(pair.new): pair for pair in pairs if pair.verdict is StepVerdict.NOT_SAFE}
+    unsafe = [pair for pair in pairs if pair.verdict is StepVerdict.NOT_SAFE]
+    return [*_by_checks(unsafe, result), *_by_losses(unsafe)]
+
+
+def _by_checks(unsafe: Sequence[Pair], result: GateResult) -> list[Reason]:
+    broken = {id(pair.new): pair for pair in unsafe}
     cells = [pair.new for pair in broken.values() if pair.new]
     reasons = []
     for finding in findings(result.model_copy(update={"cells": cells})):
         members = tuple(broken[id(cell)] for cell in finding.cells)
-        reasons.append(Reason(finding, members, tuple(moved.candidates(members[0]))))
+        facts = tuple(moved.candidates(members[0]))
+        reasons.append(Reason(finding.verdicts, finding.diagnosis, members, facts))
+    return reasons
+
+
+def _by_losses(unsafe: Sequence[Pair]) -> list[Reason]:
+    groups: dict[tuple[object, ...], list[Pair]] = {}
+    for pair in unsafe:
+        if pair.shifts:
+            alike = tuple((shift.when, shift.new > shift.old) for shift in pair.shifts)
+            groups.setdefault(alike, []).append(pair)
+    reasons = []
+    for members in groups.values():
+        first = members[0]
+        said = tuple(
+            Verdict(
+                check="eval_loss of two releases",
+                cell_id=first.sides[-1].record.cell_id,
+                outcome=Outcome.FAIL if shift.is_regression else Outcome.PASS,
+                message=shift.words,
+            )
+            for shift in first.shifts
+        )
+        reasons.append(Reason(said, (), tuple(members), tuple(moved.candidates(first))))
     return reasons
 
 

@@ -40,6 +40,7 @@ def _step_data(view: StepView) -> dict[str, Any]:
                 "old": one.pair.old.record.cell_id if one.pair.old else None,
                 "new": one.pair.new.record.cell_id if one.pair.new else None,
                 "regressed": one.pair.regressed,
+                "eval_loss_moved": [shift.words for shift in one.pair.shifts],
                 "without_an_answer_now": one.pair.unanswered,
             }
             for one in view.pairs

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.gate import CellResult, GateResult
-from harness.reports import answer, releases
+from harness.reports import answer, releases, upgrading
 from harness.reports.facts import (
     effective_precision,
     is_emulated,
@@ -84,7 +84,7 @@ def summary(result: GateResult) -> RenderableType:
 
 
 def _releases(result: GateResult) -> list[RenderableType]:
-    """Return a line with the verdict of each step between releases, and since when."""
+    """Return a line with the verdict of each step between releases, since when, and moved losses."""
     found = releases.view(result)
     if not found.steps:
         return []
@@ -93,6 +93,15 @@ def _releases(result: GateResult) -> list[RenderableType]:
     if len(found.told) > 2:
         told.append(f"{len(found.told) - 2} more in the report")
     lines = [f"Releases: {' · '.join(shown)}", f"Since when: {'; '.join(told)}" if told else ""]
+    moved = [
+        f"{step.title}: {one.pair.family.name}: {words}"
+        for step in found.steps
+        for one in step.pairs
+        if (words := upgrading.losses(one.pair))
+    ]
+    lines += [f"Losses: {line}" for line in moved[:4]]
+    if len(moved) > 4:
+        lines.append(f"Losses: {len(moved) - 4} more in the report")
     return [Text(one_line(line, 1_200)) for line in lines if line]
 
 

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from harness.gate import CellResult
+from harness.newest import Upgrade, to_newest
 from harness.releases import History
 from harness.reports.wording import count, one_line
-from harness.upgrades import Pair, Step, StepVerdict, Upgrade, to_newest
+from harness.upgrades import Pair, Step, StepVerdict
 from harness.verdict import Outcome
 
 SYMBOLS: dict[StepVerdict, str] = {
@@ -15,6 +16,7 @@ SYMBOLS: dict[StepVerdict, str] = {
     StepVerdict.STILL_RED: "=",
     StepVerdict.FIXED: "↑",
     StepVerdict.SAFE: "✓",
+    StepVerdict.NOT_COMPARED: "+",
 }
 
 _MEANS: dict[StepVerdict, tuple[str, str]] = {
@@ -23,6 +25,7 @@ _MEANS: dict[StepVerdict, tuple[str, str]] = {
     StepVerdict.STILL_RED: ("is red on both sides", "are red on both sides"),
     StepVerdict.FIXED: ("is fixed", "are fixed"),
     StepVerdict.SAFE: ("passes on both sides", "pass on both sides"),
+    StepVerdict.NOT_COMPARED: ("only on {new}, not compared", "only on {new}, not compared"),
 }
 _NAMED = 3
 _NAME = 120
@@ -78,15 +81,19 @@ def reason(step: Step) -> str:
         pairs = [pair for pair in step.pairs if pair.verdict is verdict]
         if not pairs:
             continue
-        means = _MEANS[verdict][len(pairs) > 1]
-        names = [_short(pair.family.name) for pair in pairs[:_NAMED]]
-        if verdict is StepVerdict.NO_ANSWER:
-            names = [f"{name}: {gap(pair, step)}" for name, pair in zip(names, pairs, strict=False)]
-        if len(pairs) > _NAMED:
-            names.append(f"{len(pairs) - _NAMED} more")
-        said = "" if verdict is StepVerdict.SAFE else f" ({', '.join(names)})"
+        means = _MEANS[verdict][len(pairs) > 1].format(new=_short(step.new.label))
+        named = _told(verdict, pairs)
+        names = [_named(pair, step) for pair in named[:_NAMED]]
+        if len(named) > _NAMED:
+            names.append(f"{len(named) - _NAMED} more")
+        said = f" ({', '.join(names)})" if names else ""
         parts.append(f"{count(len(pairs), 'cell')} {means}{said}")
     return "; ".join(parts)
+
+
+def losses(pair: Pair) -> str:
+    """Return how eval_loss moved beyond its limits in a pair of passing cells; empty if not."""
+    return " and ".join(shift.words for shift in pair.shifts)
 
 
 def gap(pair: Pair, step: Step) -> str:
@@ -110,7 +117,8 @@ def _clause(
         return f"nothing to compare {target} with on {machines}"
     move = f"to upgrade from {source} to {target} on {machines}"
     families = [history for upgrade in upgrades for history in upgrade.histories]
-    told = f"{_short(families[0].family.name)}: {since(families[0])}"
+    why = losses(upgrades[0].pairs[0]) if verdict is StepVerdict.NOT_SAFE else ""
+    told = f"{_short(families[0].family.name)}: {why or since(families[0])}"
     if len(families) > 1:
         told += f"; and {count(len(families) - 1, 'more cell')}"
     match verdict:
@@ -122,8 +130,21 @@ def _clause(
             return f"not safe {move} ({told})"
         case StepVerdict.STILL_RED:
             return f"nothing won by an upgrade from {source} to {target} on {machines} ({told})"
-        case StepVerdict.NO_ANSWER:
+        case StepVerdict.NO_ANSWER | StepVerdict.NOT_COMPARED:
             return f"no answer on an upgrade to {target} on {machines} ({told})"
+
+
+def _told(verdict: StepVerdict, pairs: Sequence[Pair]) -> Sequence[Pair]:
+    """Return the pairs that are named: all, but of those that pass the ones with another loss."""
+    if verdict in (StepVerdict.SAFE, StepVerdict.NOT_COMPARED):
+        return [pair for pair in pairs if pair.shifts]
+    return pairs
+
+
+def _named(pair: Pair, step: Step) -> str:
+    more = losses(pair) or (gap(pair, step) if pair.verdict is StepVerdict.NO_ANSWER else "")
+    name = _short(pair.family.name)
+    return f"{name}: {more}" if more else name
 
 
 def _state(cell: CellResult | None) -> str:

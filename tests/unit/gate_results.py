@@ -12,6 +12,10 @@ from harness.verdict import Outcome, Verdict
 from tests.unit.records import make_record, steps
 
 CHECKS = ("completed", "eval_loss_moves", "precision", "throughput")
+# eval_loss of the mild cell on Unsloth 2025.8.6 and 2026.1.4, measured on an emulated T4
+# (reports/findings/padding-free-evaluation.md).
+RIGHT = (7.1158, 5.5433, 5.0225, 4.9196)
+MIXED_UP = (7.0960, 5.9248, 5.4691, 5.3631)
 HOSTILE = "</script><script>alert('x')</script>\"'><img src=x onerror=alert(1)>&{{7*7}}|`@team`"
 
 
@@ -185,8 +189,29 @@ def regression() -> GateResult:
     )
 
 
+def moved_losses() -> GateResult:
+    """Return a run of passing cells over two releases, on the newer of which eval_loss moved.
+
+    A third cell has a lower last loss there, a fourth exists on the new release only.
+    """
+    return gate(
+        on_release("2025.8.6", evaluations=RIGHT),
+        on_release("2026.1.4", evaluations=MIXED_UP, executed=_PADDING_FREE),
+        on_release("2025.8.6", recipe="better", evaluations=[7.0, 5.3631]),
+        on_release("2026.1.4", recipe="better", evaluations=[7.0, 4.9196]),
+        on_release("2026.1.4", recipe="new"),
+    )
+
+
+_PADDING_FREE = {
+    "arguments": {"optim": "adamw_torch", "fp16": False, "padding_free": True},
+    "packages": {"unsloth": "2026.1.4", "torch": "2.13.0"},
+    "environment": {"UNSLOTH_RETURN_LOGITS": "1"},
+}
+
+
 def every_step() -> GateResult:
-    """Return a run over two releases with a cell of each verdict that a step can have."""
+    """Return a run over two releases with a cell of each verdict that one can have."""
     said = {
         "worse": (Outcome.PASS, Outcome.FAIL),
         "lost": (Outcome.PASS, Outcome.TIMEOUT),
@@ -199,7 +224,8 @@ def every_step() -> GateResult:
             on_release(release, outcome, recipe)
             for recipe, outcomes in said.items()
             for release, outcome in zip(("2025.6.8", "2026.10.9"), outcomes, strict=True)
-        )
+        ),
+        on_release("2026.10.9", recipe="new"),
     )
 
 

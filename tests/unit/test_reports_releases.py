@@ -8,7 +8,7 @@ from rich.console import Console
 
 from harness import reports
 from harness.gate import GateResult
-from harness.reports import markdown, terminal
+from harness.reports import markdown, releases_data, terminal
 from harness.reports.html import MAX_BYTES, render
 from harness.reports.releases import PairView, view
 from harness.verdict import Outcome
@@ -21,6 +21,7 @@ from tests.unit.gate_results import (
     many,
     many_releases,
     mixed,
+    moved_losses,
     on_release,
     regression,
 )
@@ -37,6 +38,14 @@ def pair(old: dict[str, object] | None = None, new: dict[str, object] | None = N
     ]
     ((one,),) = [step.pairs for step in view(gate(*cells)).steps]
     return one
+
+
+ROSE = "the last eval_loss rose from 4.9196 to 5.3631 (+9.0 %, more than 1 %)"
+SHIFTED = (
+    "eval_loss before any training moved from 7.1158 to 7.0960 (-0.28 %, more than 0.1 %): the "
+    "evaluation itself changed"
+)
+FELL = "the last eval_loss fell from 5.3631 to 4.9196 (-8.3 %, more than 1 %)"
 
 
 def section(text: str) -> str:
@@ -101,7 +110,7 @@ def test_a_regression_is_explained_by_its_diagnosis_and_by_what_moved() -> None:
 
     assert fixed.reasons == ()
     (reason,) = broken.reasons
-    assert reason.finding.diagnosis == ("the scaler skipped all 30 steps",)
+    assert reason.diagnosis == ("the scaler skipped all 30 steps",)
     assert reason.candidates[0] == "weights: float32 × 80 → float16 × 80"  # noqa: RUF001
     assert reason.candidates[-1] == "fp16: False → True"
 
@@ -282,6 +291,7 @@ def test_the_result_has_the_comparison_for_machines_and_is_read_back(tmp_path: P
         "old": "unsloth-2025.6.8/t4/auto/hot",
         "new": "unsloth-2026.10.9/t4/auto/hot",
         "regressed": ["eval_loss_moves"],
+        "eval_loss_moved": [],
         "without_an_answer_now": [],
     }
     assert broken["moved"]["Packages"] == [
@@ -295,3 +305,57 @@ def test_the_result_has_the_comparison_for_machines_and_is_read_back(tmp_path: P
     assert data["since"][0]["first_red"] == "2025.3.14"
     assert data["since"][0]["first_fixed"] == "2025.6.8"
     assert reports.load(tmp_path).model_dump_json() == regression().model_dump_json()
+
+
+def test_a_moved_loss_is_a_reason_with_what_moved_beside_it() -> None:
+    (step,) = view(moved_losses()).steps
+
+    (reason,) = step.reasons
+    assert [verdict.message for verdict in reason.verdicts] == [ROSE, SHIFTED]
+    assert [pair.family.recipe for pair in reason.pairs] == ["hot"]
+    assert reason.candidates == ("UNSLOTH_RETURN_LOGITS: absent → 1",)
+
+
+def test_losses_that_moved_alike_are_one_reason() -> None:
+    curves = {"2025.8.6": (7.0, 4.0), "2026.1.4": (7.0, 4.5)}
+    cells = [on_release(r, recipe=n, evaluations=curves[r]) for r in curves for n in "abc"]
+    cells.append(on_release("2025.8.6", recipe="other", evaluations=(7.0, 4.0)))
+    cells.append(on_release("2026.1.4", recipe="other", evaluations=(7.1, 4.0)))
+
+    (step,) = view(gate(*cells)).steps
+
+    assert [len(reason.pairs) for reason in step.reasons] == [3, 1]
+
+
+def test_every_report_says_that_a_loss_moved() -> None:
+    result = moved_losses()
+    page = Page(section(render(result))).text
+    summary = markdown.render(result).replace("\\", "")
+
+    for text in (page, summary, shown(result), json.dumps(releases_data.as_data(result))):
+        for words in (ROSE, SHIFTED, FELL):
+            assert words in text
+    assert "✗ NOT SAFE 2025.8.6 → 2026.1.4" in page
+    assert "Moved UNSLOTH_RETURN_LOGITS: absent → 1" in page
+    assert "**✗ NOT SAFE** 2025.8.6 → 2026.1.4" in summary
+    assert "## ✗ Not sound" in summary
+    assert "Moved in it: UNSLOTH_RETURN_LOGITS: absent → 1" in markdown.render(result).replace(
+        "\\", ""
+    )
+
+
+def test_a_cell_of_the_new_release_only_is_counted_and_listed() -> None:
+    page = Page(section(render(moved_losses()))).text
+
+    assert "; 1 cell only on 2026.1.4, not compared." in page
+    assert "+ NOT COMPARED t4/auto/new (emulated) not run → ✓ PASS" in page
+
+
+def test_many_moved_losses_leave_the_terminal_short() -> None:
+    curves = {"2025.8.6": (7.0, 4.0), "2026.1.4": (7.0, 4.5)}
+    cells = [on_release(r, recipe=f"r{n}", evaluations=curves[r]) for r in curves for n in range(9)]
+
+    lines = [line for line in shown(gate(*cells)).splitlines() if "Losses:" in line]
+
+    assert len(lines) == 5
+    assert lines[-1].strip() == "Losses: 5 more in the report"

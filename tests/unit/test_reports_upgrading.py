@@ -6,7 +6,18 @@ from harness.reports.upgrading import lead, since
 from harness.reports.upgrading import reason as step_reason
 from harness.upgrades import steps
 from harness.verdict import Outcome
-from tests.unit.gate_results import cell, frozen, gate, hostile, many_releases, mixed, on_release
+from tests.unit.gate_results import (
+    MIXED_UP,
+    RIGHT,
+    cell,
+    frozen,
+    gate,
+    hostile,
+    many_releases,
+    mixed,
+    moved_losses,
+    on_release,
+)
 
 RELEASES = ("2025.3.14", "2025.6.8", "2026.10.9")
 P, F, T = Outcome.PASS, Outcome.FAIL, Outcome.TIMEOUT
@@ -157,3 +168,54 @@ def test_a_step_tells_what_it_does_to_its_cells_the_worst_first() -> None:
         "t4/auto/red-2 (emulated), 2 more); "
         "3 cells pass on both sides"
     )
+
+
+def test_the_answer_to_a_moved_loss_is_not_sound_and_says_by_how_much() -> None:
+    result = gate(
+        on_release("2025.8.6", evaluations=RIGHT), on_release("2026.1.4", evaluations=MIXED_UP)
+    )
+
+    assert sentence(result) == (
+        "Not sound: not safe to upgrade from 2025.8.6 to 2026.1.4 on t4 (emulated) (t4/auto/hot "
+        "(emulated): the last eval_loss rose from 4.9196 to 5.3631 (+9.0 %, more than 1 %) and "
+        "eval_loss before any training moved from 7.1158 to 7.0960 (-0.28 %, more than 0.1 %): the "
+        "evaluation itself changed); 2 of 2 cells pass every check that could be measured, but the "
+        "eval_loss of 1 cell moved from 2025.8.6 to 2026.1.4; to do: look at what moved there in "
+        "the section on releases."
+    )
+
+
+def test_a_moved_loss_is_said_beside_a_cell_without_an_answer() -> None:
+    lost = on_release("2026.1.4", T, recipe="late")
+
+    words = reason(gate(*moved_losses().cells, on_release("2025.8.6", recipe="late"), lost))
+
+    assert "; the eval_loss of 1 cell moved from 2025.8.6 to 2026.1.4; unsloth-2026.1.4/" in words
+    assert words.endswith("run it again with harness run unsloth-2026.1.4/t4/auto/late.")
+
+
+def test_a_moved_loss_is_said_beside_a_red_cell() -> None:
+    broken = on_release("2026.1.4", F, recipe="red")
+
+    words = reason(gate(*moved_losses().cells, on_release("2025.8.6", F, recipe="red"), broken))
+
+    assert words.endswith("; besides, the eval_loss of 1 cell moved from 2025.8.6 to 2026.1.4.")
+
+
+def test_a_step_says_which_loss_fell_and_what_is_new() -> None:
+    (step,) = steps(moved_losses().cells[2:])
+
+    assert step_reason(step) == (
+        "1 cell passes on both sides (t4/auto/better (emulated): the last eval_loss fell from "
+        "5.3631 to 4.9196 (-8.3 %, more than 1 %)); 1 cell only on 2026.1.4, not compared"
+    )
+
+
+def test_several_new_cells_are_counted() -> None:
+    cells = [on_release("2025.8.6"), on_release("2026.1.4")]
+    cells += [on_release("2026.1.4", recipe=f"new-{n}") for n in range(3)]
+
+    (step,) = steps(cells)
+
+    assert step_reason(step).endswith("; 3 cells only on 2026.1.4, not compared")
+    assert lead(cells) == "safe to upgrade from 2025.8.6 to 2026.1.4 on t4 (emulated)"

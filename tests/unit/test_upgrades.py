@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.gate import CellResult
-from harness.upgrades import StepVerdict, judge, regressed, steps, to_newest, worst
+from harness.newest import to_newest
+from harness.upgrades import StepVerdict, judge, regressed, steps, worst
 from harness.verdict import Outcome, Verdict
 from tests.unit.gate_results import on_release, regression
 
@@ -48,12 +49,16 @@ def test_the_rule(old: Outcome, new: Outcome, expected: StepVerdict) -> None:
     assert judge(side({"a": old}), side({"a": new})) is expected
 
 
-def test_a_cell_that_ran_on_one_side_only_is_no_answer() -> None:
+def test_a_cell_that_got_lost_is_no_answer() -> None:
     passing = side({"a": Outcome.PASS})
 
     assert judge(passing, None) is S.NO_ANSWER
-    assert judge(None, passing) is S.NO_ANSWER
     assert judge(None, None) is S.NO_ANSWER
+
+
+@pytest.mark.parametrize("outcome", Outcome)
+def test_a_cell_that_only_the_new_release_has_is_not_compared(outcome: Outcome) -> None:
+    assert judge(None, side({"a": outcome})) is S.NOT_COMPARED
 
 
 def test_a_red_cell_that_breaks_in_another_way_is_a_regression() -> None:
@@ -80,10 +85,11 @@ def test_property_identical_sides_are_never_a_regression_nor_a_fix(
     assert judge(side(said), side(said)) in (S.SAFE, S.STILL_RED, S.NO_ANSWER)
 
 
-@given(sides, sides)
+@given(answered, answered)
 def test_property_swapping_the_sides_turns_a_regression_of_a_passing_cell_into_a_fix(
-    one: dict[str, Outcome] | None, other: dict[str, Outcome] | None
+    one: dict[str, Outcome], other: dict[str, Outcome]
 ) -> None:
+    # Both sides have the same eval_loss: what the checks say alone is swapped.
     old, new = side(one), side(other)
     there, back = judge(old, new), judge(new, old)
 
@@ -117,7 +123,7 @@ def test_property_a_newly_red_cell_is_never_green(
 ) -> None:
     new = side(other)
     if new and new.outcome.is_red:
-        assert judge(side(one), new) in (S.NOT_SAFE, S.STILL_RED, S.NO_ANSWER)
+        assert judge(side(one), new) in (S.NOT_SAFE, S.STILL_RED, S.NO_ANSWER, S.NOT_COMPARED)
 
 
 @given(st.lists(st.tuples(sides, sides), min_size=1, max_size=5))
@@ -142,12 +148,16 @@ def test_property_a_step_is_safe_only_if_every_cell_is(
             judge(side(old), side(new)) for old, new in pairs if old is not None or new is not None
         }
         assert step.verdict is worst(expected)
-        assert (step.verdict is S.SAFE) == (expected == {S.SAFE})
+        assert (step.verdict is S.SAFE) == (expected - {S.NOT_COMPARED} == {S.SAFE})
+        assert step.verdict is not S.NOT_COMPARED
         if S.NO_ANSWER in expected:
             assert step.verdict in (S.NO_ANSWER, S.NOT_SAFE)
 
 
-@given(st.lists(st.sampled_from(StepVerdict), min_size=1), st.sampled_from(StepVerdict))
+compared = st.sampled_from([verdict for verdict in StepVerdict if verdict is not S.NOT_COMPARED])
+
+
+@given(st.lists(compared, min_size=1), st.sampled_from(StepVerdict))
 def test_property_one_more_cell_never_makes_a_step_better(
     some: list[StepVerdict], more: StepVerdict
 ) -> None:
@@ -156,8 +166,9 @@ def test_property_one_more_cell_never_makes_a_step_better(
     assert order.index(worst([*some, more])) <= order.index(worst(some))
 
 
-def test_no_cell_is_no_answer() -> None:
+def test_no_compared_cell_is_no_answer() -> None:
     assert worst([]) is S.NO_ANSWER
+    assert worst([S.NOT_COMPARED]) is S.NO_ANSWER
 
 
 def test_steps_join_neighbours_oldest_first() -> None:
@@ -179,7 +190,7 @@ def test_a_reference_cell_is_not_part_of_a_step() -> None:
     assert all(cell.record.stack.family == "unsloth" for cell in cells)
 
 
-def test_a_family_missing_on_one_side_of_a_step_is_no_answer_there() -> None:
+def test_a_family_that_one_release_lost_leaves_the_step_to_it_without_an_answer() -> None:
     found = steps(
         [
             *(on_release(release) for release in RELEASES),
@@ -188,7 +199,7 @@ def test_a_family_missing_on_one_side_of_a_step_is_no_answer_there() -> None:
         ]
     )
 
-    assert [step.verdict for step in found] == [S.NO_ANSWER, S.NO_ANSWER]
+    assert [step.verdict for step in found] == [S.NO_ANSWER, S.SAFE]
     assert [len(step.pairs) for step in found] == [2, 2]
 
 
@@ -205,6 +216,27 @@ def test_what_a_step_leaves_unanswered_is_named() -> None:
     ((pair,),) = [step.pairs for step in steps([old, new])]
 
     assert (pair.verdict, pair.unanswered) == (S.SAFE, ["b"])
+
+
+def test_new_cells_leave_a_step_the_verdict_of_the_others() -> None:
+    new = [on_release("2026.10.9", outcome, f"new-{outcome}") for outcome in Outcome]
+
+    (step,) = steps([on_release("2025.6.8"), on_release("2026.10.9"), *new])
+    (up,) = to_newest([on_release("2025.6.8"), on_release("2026.10.9"), *new])
+
+    assert len(step.pairs) == 1 + len(new)
+    assert (step.verdict, up.verdict) == (S.SAFE, S.SAFE)
+
+
+def test_a_step_whose_every_cell_is_new_is_no_answer() -> None:
+    cells = [on_release(release) for release in ("2025.6.8", "2026.10.8")]
+    cells += [on_release(r, recipe="mild") for r in ("2026.10.9", "2026.10.10")]
+
+    assert [(s.new.label, s.verdict) for s in steps(cells)] == [
+        ("2026.10.8", S.SAFE),
+        ("2026.10.9", S.NO_ANSWER),
+        ("2026.10.10", S.SAFE),
+    ]
 
 
 def upgrade(*said: Outcome | None) -> tuple[StepVerdict, str | None]:
