@@ -93,16 +93,24 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
 
     def _logits_without_labels(self, model: Any, kwargs: dict[str, Any]) -> Any:
         inputs = {name: kwargs[name] for name in _MODEL_INPUTS if name in kwargs}
+        # On a card without bfloat16 some releases hand a float32 stream to a float16 head, which only
+        # their fused loss takes ("float != Half").
+        mended = model.get_output_embeddings().register_forward_pre_hook(_in_the_weights_dtype)
         self._extra_forward = True
         try:
             return model(**inputs).logits
         except RuntimeError as error:
-            # Some releases cannot run without labels on a card without bfloat16 ("float != Half"); the
-            # figures stay None, and the trainer's own evaluation goes on.
+            # The figures stay None, and the trainer's own evaluation goes on.
             print(f"no logits apart from the trainer: {error}")  # noqa: T201 - the record's output
             return None
         finally:
             self._extra_forward = False
+            mended.remove()
+
+
+def _in_the_weights_dtype(head: Any, args: Any) -> Any:
+    weight = head.weight
+    return (args[0].to(weight.dtype), *args[1:]) if weight.is_floating_point() else None
 
 
 def _perplexity(loss: float | None) -> float | None:
