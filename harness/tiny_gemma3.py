@@ -221,7 +221,8 @@ def _reading_gains(variant: Variant, branches: int) -> NDArray[np.float32]:
     Each branch adds its norm's gain squared to a channel's variance; the gains make up for how far
     the channel is from the variance that it would have without hot channels.
     """
-    variances = np.full(HIDDEN, _ENTRY**2 + branches, dtype=np.float32)
+    # float64: in float32 the mean of equal numbers need not be that number, and 1 has to be 1.
+    variances = np.full(HIDDEN, _ENTRY**2 + branches)
     variances[: variant.hot_channels] = _entry(variant) ** 2 + branches * variant.gain**2
-    gains: NDArray[np.float32] = np.sqrt(variances.mean() / variances)
+    gains: NDArray[np.float32] = np.sqrt(variances.mean() / variances).astype(np.float32)
     return gains

@@ -184,7 +184,7 @@ def caveats(result: GateResult) -> list[str]:
     if emulated := sum(is_emulated(cell.record) for cell in cells):
         found.append(
             f"{emulated} of {count(len(cells), 'cell')} ran on emulated hardware: dtype decisions "
-            "are the library’s own, speed and memory are not a GPU’s."  # noqa: RUF001
+            "are the library’s own, speed and memory are not the card’s."  # noqa: RUF001
         )
     if reused := sum(cell.reused for cell in cells):
         found.append(f"{count(reused, 'record')} reused from an earlier run.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from harness.figures import memory_figures, throughput_figures
 from harness.gate import CellResult
 from harness.record import Record
-from harness.reports.wording import NOT_MEASURED, loss, short_dtype
+from harness.reports.wording import NOT_MEASURED, loss, short, short_dtype
 from harness.verdict import Outcome, Verdict
 
 FLOAT16_MAX = 65504.0
@@ -39,9 +39,9 @@ def is_emulated(record: Record) -> bool:
 
 
 def labelled(name: str, record: Record) -> str:
-    """Return a cell id or hardware name that says `emulated` when the hardware was."""
+    """Return a cell id or hardware name that says `emulated`, and over what, when the hardware was."""
     if is_emulated(record) and "emulated" not in name:
-        return f"{name} (emulated)"
+        return f"{name} ({short(record.hardware.emulation, 80)})"
     return name
 
 

@@ -135,7 +135,7 @@ def test_caveats_tell_what_limits_the_answer() -> None:
         "1 check result without an answer: 1 UNCALIBRATED.",
         (
             "1 of 1 cell ran on emulated hardware: dtype decisions are the library’s own, "  # noqa: RUF001
-            "speed and memory are not a GPU’s."  # noqa: RUF001
+            "speed and memory are not the card’s."  # noqa: RUF001
         ),
         "1 record reused from an earlier run.",
         "Faults injected on purpose: freeze-adapter.",

@@ -154,3 +154,15 @@ def test_rows_of_one_stack_stay_together() -> None:
 
 def test_a_check_that_did_not_judge_a_cell_has_no_outcome_there() -> None:
     assert check_outcomes(cell(), ["completed", "unheard_of"]) == [Outcome.PASS, None]
+
+
+def test_a_shown_card_is_labelled_with_what_computes() -> None:
+    record = make_record(
+        hardware={
+            "name": "t4-over-h100",
+            "kind": "emulated",
+            "device": "NVIDIA H100",
+            "device_capability": "9.0",
+        }
+    )
+    assert facts.labelled("t4-over-h100", record) == "t4-over-h100 (emulated over NVIDIA H100)"

@@ -175,7 +175,7 @@ def test_emulated_hardware_is_labelled_wherever_it_is_named() -> None:
     # Only the command that runs the cell again has the bare id.
     assert len(bare) == text.count("harness run s/t4/float16/mild")
     assert "Replaced by the emulation: torch.cuda probes; Triton kernels" in text
-    assert "emulated: not a GPU’s speed or memory" in text  # noqa: RUF001
+    assert "emulated: not the card’s speed or memory" in text  # noqa: RUF001
 
 
 def test_native_hardware_is_not_called_emulated() -> None:

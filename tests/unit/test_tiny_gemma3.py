@@ -41,6 +41,13 @@ def test_checkpoint_has_the_tensors_of_a_gemma3(tmp_path: Path) -> None:
     assert 1_500_000 < sum(tensor.size for tensor in tensors.values()) < 2_000_000
 
 
+def test_mild_norms_change_nothing(tmp_path: Path) -> None:
+    tensors = load_file(tiny_gemma3.build("mild", tmp_path / "m") / "model.safetensors")
+    norms = [value for name, value in tensors.items() if "norm" in name]
+    assert len(norms) == 6 * tiny_gemma3.LAYERS + 1
+    assert not any(value.any() for value in norms)
+
+
 @pytest.mark.parametrize("variant", tiny_gemma3.VARIANTS)
 def test_no_single_weight_passes_float16(tmp_path: Path, variant: str) -> None:
     tensors = load_file(tiny_gemma3.build(variant, tmp_path / "m") / "model.safetensors")
