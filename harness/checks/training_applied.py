@@ -2,7 +2,8 @@
 
 Exists for U#2084 (the learning rate has no effect), U#3089 (all lora_B stay zero), Z#866 (finite
 loss, NaN grad_norm, steps skipped in silence), U#2153 (NaN grad_norm on a bf16 card) and U#2040
-(NaN with float16). A training loss of exactly 0 is a NaN that the trainer filtered from its log.
+(NaN with float16). A training loss of exactly 0 is a NaN that the trainer filtered from its log; a
+grad_norm of exactly 0 is gradients that rounded to 0 (reports/findings/fp16-gradient-underflow.md).
 """
 
 import math
@@ -72,6 +73,7 @@ def _step_problems(record: Record, steps: list[Step]) -> Iterator[str]:
     yield from _on(
         steps, [s for s in steps if is_non_finite(s.grad_norm)], "grad_norm is no number"
     )
+    yield from _on(steps, [s for s in steps if s.grad_norm == 0.0], "grad_norm is exactly 0")
     if record.recipe["max_grad_norm"] > 0:
         yield from _on(steps, [s for s in steps if s.grad_norm is None], "grad_norm is missing")
 

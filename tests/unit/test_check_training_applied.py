@@ -49,6 +49,10 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         "grad_norm is no number on 1 of 30 steps (first: step 12)",
     ),
     "infinite grad_norm": ({"steps": {"grad_norm": math.inf}}, "grad_norm is no number on 30"),
+    "gradients that round to 0": (
+        {"steps": {"grad_norm": at(4, 0.0)}},
+        "grad_norm is exactly 0 on 1 of 30 steps (first: step 4)",
+    ),
     "NaN loss": ({"steps": {"loss": at(7, NAN)}}, "loss is NaN, inf or 0 on 1 of 30"),
     "loss exactly 0 (U#2040)": ({"steps": {"loss": at(30, 0.0)}}, "(first: step 30)"),
     "NaN that the log hides": (
