@@ -98,7 +98,7 @@ class ReleasesView:
     told: tuple[tuple[History, str], ...]
     """Families that are red or unanswered on some release, and since when; red ones first."""
     steady: int
-    """Families that pass on every release of the run."""
+    """Families that pass on every release that has them."""
     left_out: tuple[str, ...]
     """Stacks without a place in the order of releases."""
 

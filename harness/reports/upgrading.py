@@ -1,7 +1,7 @@
 """Upgrades in words: is it safe to move to the newest release, and since when is a cell red."""
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import dropwhile, groupby
 
 from harness.gate import CellResult
 from harness.newest import Upgrade, to_newest
@@ -70,8 +70,10 @@ def since(history: History) -> str:
 
 
 def passes_everywhere(history: History) -> bool:
-    """Whether a family passes on every release of the run."""
-    return all(_state(cell) == "passes" for _, cell in history.cells)
+    """Whether a family passes on every release from the first one that has it."""
+    states = [_state(cell) for _, cell in history.cells]
+    ran = dropwhile(lambda state: state == "not run", states)
+    return all(state == "passes" for state in ran)
 
 
 def reason(step: Step) -> str:

@@ -144,7 +144,7 @@ def test_the_page_says_verdict_since_when_reason_facts_and_figures() -> None:
 
     for words in (
         "t4/auto/hot (emulated): red in 2025.3.14, passes in 2025.6.8, red since 2026.10.9",
-        "1 cell passes on every release of this run",
+        "1 cell passes on every release that has it",
         "↑ FIXED 2025.3.14 → 2025.6.8",
         "✗ NOT SAFE 2025.6.8 → 2026.10.9",
         "Why the scaler skipped all 30 steps",
@@ -359,3 +359,17 @@ def test_many_moved_losses_leave_the_terminal_short() -> None:
 
     assert len(lines) == 5
     assert lines[-1].strip() == "Losses: 5 more in the report"
+
+
+def test_a_cell_that_is_new_and_passes_is_steady() -> None:
+    old, new = (on_release(release) for release in ("2025.6.8", "2026.10.9"))
+    shown = view(gate(old, new, on_release("2026.10.9", recipe="mild")))
+    assert (shown.told, shown.steady) == ((), 2)
+
+
+def test_a_cell_that_got_lost_is_not_steady() -> None:
+    old, new = (on_release(release) for release in ("2025.6.8", "2026.10.9"))
+    shown = view(gate(old, new, on_release("2025.6.8", recipe="mild")))
+    ((history, words),) = shown.told
+    assert history.family.name.endswith("mild")
+    assert words == "passes in 2025.6.8, not run in 2026.10.9"
