@@ -101,8 +101,12 @@ class Problem:
     value: Any
     reason: str
 
+    missing: bool = False
+    """Nothing is there: `value` is then what surrounds the place."""
+
     def __str__(self) -> str:
-        return f"{self.where} = {self.value!r}: {self.reason}"
+        shown = self.where if self.missing else f"{self.where} = {self.value!r}"
+        return f"{shown}: {self.reason}"
 
 
 def first_problem(error: ValidationError, whole: str = "") -> Problem:
@@ -114,4 +118,4 @@ def first_problem(error: ValidationError, whole: str = "") -> Problem:
     """
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"]) or whole
-    return Problem(where, first.get("input"), first["msg"])
+    return Problem(where, first.get("input"), first["msg"], first["type"] == "missing")

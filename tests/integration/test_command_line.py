@@ -42,10 +42,10 @@ def test_error_names_the_offending_value(arguments: list[str], code: int, says: 
 
 def test_bad_matrix_names_the_key(tmp_path: Path) -> None:
     matrix = tmp_path / "matrix.toml"
-    matrix.write_text("schema = 1\n[recipes.mild]\nepochs = 1\n[[cells]]\n")
+    matrix.write_text("schema = 1\nreleases = []\n[recipes.mild]\n[[cells]]\nstacks = 3\n")
     result = harness("cells", "--matrix", str(matrix))
     assert result.returncode == 11
-    assert "cells.0" in result.stderr
+    assert "releases = []: List should have at least 1 item" in result.stderr
 
 
 def test_corrupt_report_is_named(tmp_path: Path) -> None:

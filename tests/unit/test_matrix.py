@@ -111,7 +111,7 @@ def test_unknown_scale_and_recipe_are_named(file: Path) -> None:
     ("old", "new", "message"),
     [
         ("schema = 1", "schema = 2", "reads schema 1"),
-        ('releases = ["2026.10.8", "2026.10.9"]', "", "releases"),
+        ('releases = ["2026.10.8", "2026.10.9"]', "", "releases: Field required"),
         ('recipes = ["hot"]', 'recipes = ["warm"]', "asks for recipe 'warm'"),
         ("[recipes.mild]", "[recipes.mild", "is not TOML"),
     ],
