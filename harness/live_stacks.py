@@ -3,6 +3,7 @@
 import json
 import platform
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime, time
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -88,20 +89,12 @@ def frontier(where: Where, now: datetime | None = None) -> Stack:
         data = json.loads(path.read_text(encoding="utf-8"))
         release, lock, said = data["release"], data["lock"], data["overrides"]
     except (OSError, ValueError, KeyError, TypeError):
-        midnight = datetime.combine(day, time(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        midnight = locking.timestamp(datetime.combine(day, time(), UTC))
         release, lock, said = _resolve_frontier(midnight)
         data = {"release": release, "lock": lock, "overrides": said}
         write_json_atomically(path, json.dumps(data, indent=1) + "\n")
     stack = assemble(read_config(), "unsloth", release, where, lock)
-    return Stack(
-        stack.family,
-        stack.release,
-        where,
-        stack.python,
-        stack.lock,
-        (*said, *stack.overrides),
-        alias=FRONTIER,
-    )
+    return replace(stack, overrides=(*said, *stack.overrides), alias=FRONTIER)
 
 
 def _resolve_frontier(cutoff: str) -> tuple[str, str, list[str]]:

@@ -147,7 +147,12 @@ def end_of_day(moment: datetime) -> str:
     A cutoff in the future would give another lock tomorrow.
     """
     midnight = datetime.combine(moment.astimezone(UTC).date() + timedelta(days=1), time(), UTC)
-    return min(midnight, datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamp(min(midnight, datetime.now(UTC)))
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a moment in UTC as RFC 3339: uv reads a bare date in the local time zone."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def name_of(requirement: str) -> str:

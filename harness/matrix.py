@@ -12,14 +12,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from harness.errors import ConfigError, SelectionError, first_problem
 from harness.locations import FIXTURES
 from harness.recipe import Recipe, parse_recipe
-from harness.stacks import CURRENT, FRONTIER, parse_name
+from harness.stacks import LIVE, parse_name
 from harness.stacks_file import in_order
 
 DEFAULT_MATRIX = FIXTURES / "matrix.toml"
 ANY_GPU = "gpu"
 """Stands in matrix.toml for each CUDA GPU of the machine; without one its cells do not exist."""
-_LIVE = frozenset({CURRENT, FRONTIER})
-"""Stacks that `releases` may name beside versions; newer than any of these."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,10 @@ class Matrix:
             for name, fields in file.recipes.items()
         }
         given = over.releases or tuple(file.releases)
-        self.releases = [*in_order(r for r in given if r not in _LIVE), *_LIVE.intersection(given)]
+        self.releases = [
+            *in_order(r for r in given if r not in LIVE),
+            *(name for name in LIVE if name in given),
+        ]
         unique = {cell.id: cell for block in file.cells for cell in self._expand(block, gpus)}
         self.cells = list(unique.values())
 
@@ -161,8 +162,8 @@ class Matrix:
                         yield Cell(stack, slug, dtype, self.recipes[recipe])
 
     def _stacks(self, block: _Block) -> list[str]:
-        live = [name for name in self.releases if name in _LIVE]
-        locked = [r for r in self.releases if r not in _LIVE and _is_since(r, block.since)]
+        live = [name for name in self.releases if name in LIVE]
+        locked = [r for r in self.releases if r not in LIVE and _is_since(r, block.since)]
         meant = {
             "unsloth": [f"unsloth-{release}" for release in locked] + live,
             "reference": [f"reference-{release}" for release in locked[-1:]],

@@ -22,7 +22,7 @@ Value = bool | str
 Device = Literal["cpu", "gpu"]
 
 FLOAT16_MAX = 65504.0
-"""Largest finite float16 (IEEE 754-2008 binary16)."""
+"""Largest finite float16 (IEEE 754-2008 binary16): (2 - 2**-10) * 2**15."""
 
 
 @dataclass(frozen=True)

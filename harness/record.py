@@ -229,6 +229,11 @@ class HardwareInfo(_Data):
         return "emulated" if self.device_capability is None else f"emulated over {self.device}"
 
 
+def with_emulation(name: str, emulation: str) -> str:
+    """Return a name that says how its hardware was emulated, unless it does or there is nothing to say."""
+    return f"{name} ({emulation})" if emulation and "emulated" not in name else name
+
+
 class Record(_Data):
     """One cell run."""
 

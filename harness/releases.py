@@ -1,12 +1,12 @@
 """Releases in a run: which Unsloth release each cell is of, and one cell's history over them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from packaging.version import InvalidVersion, Version
 
 from harness.cell_result import CellResult
-from harness.record import Record
+from harness.record import Record, with_emulation
 from harness.stacks import CURRENT, FRONTIER
 from harness.verdict import Outcome
 
@@ -57,8 +57,7 @@ class Family:
         return self._labelled(self.hardware)
 
     def _labelled(self, name: str) -> str:
-        hidden = self.kind == "emulated" and "emulated" not in name
-        return f"{name} (emulated)" if hidden else name
+        return with_emulation(name, self.kind if self.kind == "emulated" else "")
 
 
 @dataclass(frozen=True)
@@ -97,9 +96,12 @@ def histories(cells: Sequence[CellResult]) -> list[History]:
     if not any(len(slot) > 1 for slot in slots.values()):
         return []
     releases = sorted({r for slot in slots.values() for r in slot}, key=lambda r: r.order)
+    alike: dict[str, list[Family]] = {}
+    for family in slots:
+        alike.setdefault(family.name, []).append(family)
     return [
         History(
-            replace(family, apart=_apart(family, slots)),
+            replace(family, apart=_apart(family, alike[family.name])),
             tuple((release, slot.get(release)) for release in releases),
         )
         for family, slot in slots.items()
@@ -148,8 +150,7 @@ def family_of(record: Record) -> Family:
     )
 
 
-def _apart(family: Family, families: Iterable[Family]) -> str:
-    alike = [other for other in families if other.name == family.name]
+def _apart(family: Family, alike: Sequence[Family]) -> str:
     told = []
     if len({other.recipe_digest for other in alike}) > 1:
         told.append(f"recipe {family.recipe_digest}")

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -10,6 +10,7 @@ from typing import Literal
 from filelock import FileLock
 
 from harness import environments, locking, stacks
+from harness.environments import Say
 from harness.errors import ConfigError, StackBuildError, UnknownStackError
 from harness.inspection import Inspection, inspect_environment
 from harness.locations import cache_dir
@@ -25,7 +26,6 @@ from harness.stacks_file import (
     with_release,
 )
 
-Say = Callable[[str], None]
 LATEST = "latest"
 
 _VERSION = re.compile(r"\d[\w.]*")

@@ -23,6 +23,8 @@ CURRENT = "current"
 """The stack that is the environment the harness itself runs in."""
 FRONTIER = "frontier"
 """The stack of the newest published packages, resolved when it is used."""
+LIVE = (CURRENT, FRONTIER)
+"""Stacks that no lock describes, in the order in which releases are compared: after all versions."""
 
 _NAME = re.compile(r"(?P<family>unsloth|reference)-(?P<release>\d[\w.]*)")
 
@@ -114,7 +116,7 @@ def load_stack(name: str, where: Where) -> Stack:
         ConfigError: stacks.toml or the lock cannot be used.
         StackBuildError: `frontier` cannot be resolved.
     """
-    if name in (CURRENT, FRONTIER):
+    if name in LIVE:
         from harness import live_stacks  # builds on this module
 
         return live_stacks.current(where) if name == CURRENT else live_stacks.frontier(where)

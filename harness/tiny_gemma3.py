@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,6 @@ from harness.record import write_json_atomically
 SEED = 3407
 VOCAB, HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, HEAD_DIM = 768, 128, 512, 6, 4, 1, 64
 SLIDING_WINDOW = 16
-FLOAT16_MAX = 65504.0
 _ENTRY = 0.1 * math.sqrt(HIDDEN)
 """Standard deviation of a channel as it enters the first layer: the model multiplies embeddings."""
 
@@ -73,11 +72,16 @@ def identity(variant: str) -> str:
     Raises:
         ConfigError: Unknown variant.
     """
-    sha = hashlib.sha256()
-    for name, value in _tensors(_variant(variant)):
-        sha.update(name.encode() + value.tobytes())
     tokenizer = file_digest(FIXTURES / "tiny-gemma3" / "tokenizer.json")
-    return digest([config(), tokenizer, sha.hexdigest()])
+    return digest([config(), tokenizer, tensors_digest(_tensors(_variant(variant)))])
+
+
+def tensors_digest(tensors: Iterable[tuple[str, NDArray[Any]]]) -> str:
+    """Return SHA-256 over names and bytes, in hex."""
+    sha = hashlib.sha256()
+    for name, value in tensors:
+        sha.update(name.encode() + value.tobytes())
+    return sha.hexdigest()
 
 
 def build(variant: str, folder: Path) -> Path:

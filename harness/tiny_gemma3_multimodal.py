@@ -6,7 +6,6 @@ projector are drawn from a seed of their own, and none of their tensors is one t
 would make by itself. Files and keys are those of google/gemma-3-4b-it.
 """
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
@@ -40,10 +39,8 @@ _IMAGE_TOKENS = {
 
 def identity() -> str:
     """Return twelve hex digits over all that the checkpoint is made of."""
-    sha = hashlib.sha256()
-    for name, value in _vision_tensors():
-        sha.update(name.encode() + value.tobytes())
-    return digest([tiny_gemma3.identity(LANGUAGE), config(), _other_files(), sha.hexdigest()])
+    vision = tiny_gemma3.tensors_digest(_vision_tensors())
+    return digest([tiny_gemma3.identity(LANGUAGE), config(), _other_files(), vision])
 
 
 def build(folder: Path) -> Path:

@@ -1,10 +1,8 @@
 """Whether a run computed in float16, whether it left its range, and what to do about it."""
 
 from harness.hardware import load_profiles
+from harness.precision_facts import FLOAT16_MAX
 from harness.record import Record
-
-FLOAT16_MAX = 65504.0
-"""Largest finite float16 (IEEE 754-2008 binary16): (2 - 2**-10) * 2**15."""
 
 
 def float16_uses(record: Record) -> list[str]:

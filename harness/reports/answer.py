@@ -94,14 +94,17 @@ def reason(result: GateResult) -> str:
 
     With several releases in the run, what an upgrade to the newest means comes first.
     """
-    upgrade = upgrading.lead(result.cells)
-    return f"{upgrade}; {_cells(result)}" if upgrade else _cells(result)
+    return _reason(result, upgrading.lead(result.cells))
 
 
 def paragraph(result: GateResult) -> str:
     """Return the reason to stand alone: with a capital, unless it begins with the id of a cell."""
-    text = reason(result)
-    return text[0].upper() + text[1:] if upgrading.lead(result.cells) else text
+    upgrade = upgrading.lead(result.cells)
+    return _reason(result, upgrade and upgrade[0].upper() + upgrade[1:])
+
+
+def _reason(result: GateResult, upgrade: str | None) -> str:
+    return f"{upgrade}; {_cells(result)}" if upgrade else _cells(result)
 
 
 def _cells(result: GateResult) -> str:

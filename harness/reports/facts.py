@@ -5,12 +5,9 @@ from collections.abc import Iterable, Sequence
 
 from harness.figures import memory_figures, throughput_figures
 from harness.gate import CellResult
-from harness.record import Record
+from harness.record import Record, with_emulation
 from harness.reports.wording import NOT_MEASURED, loss, short, short_dtype
 from harness.verdict import Outcome, Verdict
-
-FLOAT16_MAX = 65504.0
-"""Largest finite float16 (IEEE 754 binary16): (2 - 2**-10) * 2**15."""
 
 _SEVERITY = (Outcome.CRASHED, Outcome.OOM, Outcome.FAIL, Outcome.INFRA, Outcome.TIMEOUT)
 
@@ -40,9 +37,7 @@ def is_emulated(record: Record) -> bool:
 
 def labelled(name: str, record: Record) -> str:
     """Return a cell id or hardware name that says `emulated`, and over what, when the hardware was."""
-    if is_emulated(record) and "emulated" not in name:
-        return f"{name} ({short(record.hardware.emulation, 80)})"
-    return name
+    return with_emulation(name, short(record.hardware.emulation, 80))
 
 
 def tokens_per_second(record: Record) -> float | None:

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from harness.gate import GateResult
+from harness.precision_facts import FLOAT16_MAX
 from harness.reports import (
     answer,
     curves,
@@ -188,6 +189,7 @@ def _environment() -> Environment:
         meanings=wording.MEANINGS,
         words=wording,
         facts=facts,
+        float16_max=FLOAT16_MAX,
         tables=tables,
         curves=curves,
         reproduce=answer.reproduce,

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
+from harness.precision_facts import FLOAT16_MAX
 from harness.record import Record
 from harness.reports.axes import Point
-from harness.reports.facts import FLOAT16_MAX, largest_activation, not_finite
+from harness.reports.facts import largest_activation, not_finite
 from harness.reports.wording import NOT_MEASURED, answer, count, dtypes, number, plain
 
 Rows = list[tuple[str, str]]

@@ -30,10 +30,7 @@ def judge(reports_folder: Path) -> Judge:
 
     def run(cell_id: str, fault: str | None = None, timeout_s: float | None = None) -> CellResult:
         path = FIXTURES / "faults" / f"{fault}.py" if fault else None
-        plan = Plan(Options(fault=path, timeout_s=timeout_s))
-        runs = plan.runs([plan.matrix.cell(cell_id)])
-        results = plan.execute(runs, Console(file=io.StringIO()))
-        (cell,) = judge_cells((r.record, r.reused) for r in results)
+        (cell,) = _judged(Options(fault=path, timeout_s=timeout_s), [cell_id])
         return cell
 
     return run
@@ -44,10 +41,13 @@ def judge_all(reports_folder: Path) -> JudgeAll:
     """Run cells for real, as many at once as the machine takes, and judge them."""
 
     def run(cell_ids: list[str]) -> dict[str, CellResult]:
-        plan = Plan(Options())
-        runs = plan.runs([plan.matrix.cell(cell_id) for cell_id in cell_ids])
-        results = plan.execute(runs, Console(file=io.StringIO()))
-        judged = judge_cells((r.record, r.reused) for r in results)
-        return {cell.record.cell_id: cell for cell in judged}
+        return {cell.record.cell_id: cell for cell in _judged(Options(), cell_ids)}
 
     return run
+
+
+def _judged(options: Options, cell_ids: list[str]) -> list[CellResult]:
+    plan = Plan(options)
+    runs = plan.runs([plan.matrix.cell(cell_id) for cell_id in cell_ids])
+    results = plan.execute(runs, Console(file=io.StringIO()))
+    return judge_cells((r.record, r.reused) for r in results)

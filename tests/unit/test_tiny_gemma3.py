@@ -10,6 +10,7 @@ from harness.corpus import LATIN_ITALIAN, read_pairs, split_pairs
 from harness.errors import ConfigError
 from harness.locations import FIXTURES
 from harness.matrix import load_matrix
+from harness.precision_facts import FLOAT16_MAX
 
 
 def test_tokenizer_is_what_its_script_builds() -> None:
@@ -52,7 +53,7 @@ def test_mild_norms_change_nothing(tmp_path: Path) -> None:
 def test_no_single_weight_passes_float16(tmp_path: Path, variant: str) -> None:
     tensors = load_file(tiny_gemma3.build(variant, tmp_path / "m") / "model.safetensors")
     largest = max(float(abs(tensor.astype("float32")).max()) for tensor in tensors.values())
-    assert largest + 1 < tiny_gemma3.FLOAT16_MAX
+    assert largest + 1 < FLOAT16_MAX
 
 
 def test_hot_norms_bring_every_channel_back(tmp_path: Path) -> None:
@@ -67,7 +68,7 @@ def test_hot_norms_bring_every_channel_back(tmp_path: Path) -> None:
     read = stream / np.sqrt((stream**2).mean(-1, keepdims=True))
     read *= 1 + tensors["model.norm.weight"].astype("float32")
     read = read[:, 8:]  # the final norm keeps the hot channels from the logits
-    assert abs(stream).max() > tiny_gemma3.FLOAT16_MAX
+    assert abs(stream).max() > FLOAT16_MAX
     deviations = np.sqrt((read**2).mean(0))
     assert deviations.min() > 0.8
     assert deviations.max() < 1.4
