@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 
 from harness import environments
 from harness.dispatch.surroundings import cell_environment
+from harness.locations import PACKAGE
 from harness.stacks import Stack
 from harness.stacks_file import Family
 
@@ -37,11 +38,9 @@ import importlib, importlib.metadata, json, sys, time
 wanted = json.loads(sys.argv[1])
 versions = {d.metadata["Name"]: d.version for d in importlib.metadata.distributions()}
 if "torchvision" in versions and versions.get("torch", "").endswith("+cpu"):
-    import torch
-    for name in ("nms", "qnms"):
-        torch.library.define(
-            "torchvision::" + name, "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        )
+    sys.path.append(sys.argv[2])
+    from emulation import replacements
+    replacements.declare_torchvision_operators()
 imports = {}
 for module, names in wanted.items():
     started = time.perf_counter()
@@ -80,7 +79,7 @@ def inspect_environment(stack: Stack, timeout_s: float = 600) -> Inspection:
     """
     with tempfile.TemporaryDirectory(prefix="gemma-lora-gate-inspect-") as folder:
         command = [str(environments.python_of(stack)), "-c", _PROBE]
-        command.append(json.dumps(IMPORTS[stack.family]))
+        command += [json.dumps(IMPORTS[stack.family]), str(PACKAGE / "payload")]
         try:
             result = subprocess.run(
                 command,

@@ -72,11 +72,16 @@ def _bitsandbytes() -> bool:
 def _torchvision() -> bool:
     if not _installed("torchvision"):
         return False
+    declare_torchvision_operators()
+    return True
+
+
+def declare_torchvision_operators() -> None:
+    """Let torchvision be imported where its library for CUDA does not load."""
     for name in ("nms", "qnms"):
         torch.library.define(
             f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
         )
-    return True
 
 
 @stand_in_for(

@@ -5,6 +5,8 @@ from typing import Any
 
 import torch
 
+from .tensor_bytes import raw_bytes
+
 
 class AdapterEvidence:
     """Keeps the adapter as it was before training, and compares."""
@@ -42,7 +44,6 @@ class AdapterEvidence:
 def _digest(tensors: dict[str, Any]) -> str:
     sha = hashlib.sha256()
     for name in sorted(tensors):
-        data = tensors[name].detach().cpu().contiguous().reshape(-1).view(torch.uint8)
         sha.update(name.encode())
-        sha.update(bytes(data.numpy()))
+        sha.update(raw_bytes(tensors[name]))
     return sha.hexdigest()[:16]

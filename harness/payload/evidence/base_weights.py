@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import torch
 from safetensors import safe_open
 
 from .parts import is_vision
+from .tensor_bytes import raw_bytes
 
 # Wrappers of peft and of transformers' releases: what is left of a name is the same in all of them.
 _WRAPPERS = {"base_model", "model", "language_model", "vision_model", "base_layer"}
@@ -31,7 +33,7 @@ class BaseWeightsEvidence:
         self._result = {
             "frozen": _parts(self._frozen),
             "trainable": _parts(name for name, p in parameters.items() if p.requires_grad),
-            **_compare(self._frozen, list(parameters), Path(model_dir)),
+            **_compare_files(self._frozen, list(parameters), _files(Path(model_dir))),
         }
         self._before = self._digests()
 
@@ -42,15 +44,20 @@ class BaseWeightsEvidence:
         return {**self._result, "changed": changed}
 
     def _digests(self) -> dict[str, bytes]:
-        return {name: _digest(parameter) for name, parameter in self._frozen.items()}
+        return {name: hashlib.sha256(raw_bytes(p)).digest() for name, p in self._frozen.items()}
 
 
 def _parts(names: Any) -> dict[str, int]:
     return dict(Counter("vision" if is_vision(name) else "language" for name in names))
 
 
-def _compare(frozen: dict[str, Any], names: list[str], folder: Path) -> dict[str, Any]:
-    files = _files(folder)
+def _compare_files(frozen: dict[str, Any], names: list[str], paths: list[Path]) -> dict[str, Any]:
+    with ExitStack() as opened:
+        files = [opened.enter_context(safe_open(path, framework="pt")) for path in paths]
+        return _compare(frozen, names, files)
+
+
+def _compare(frozen: dict[str, Any], names: list[str], files: list[Any]) -> dict[str, Any]:
     stored = {_stem(name): (name, file) for file in files for name in _names(file)}
     quantised, equal = 0, 0
     differing, not_in_checkpoint = [], []
@@ -85,19 +92,17 @@ def _files(folder: Path) -> list[Path]:
     return [file for file in [folder / "model.safetensors"] if file.is_file()]
 
 
-def _names(file: Path) -> Iterator[str]:
-    with safe_open(file, framework="pt") as tensors:
-        # bitsandbytes keeps what belongs to a 4-bit tensor beside it, as NAME.weight.absmax ...
-        yield from (name for name in tensors.keys() if ".weight." not in name)  # noqa: SIM118 - no dict
+def _names(file: Any) -> Iterator[str]:
+    # bitsandbytes keeps what belongs to a 4-bit tensor beside it, as NAME.weight.absmax ...
+    yield from (name for name in file.keys() if ".weight." not in name)  # noqa: SIM118 - no dict
 
 
 def _stem(name: str) -> str:
     return ".".join(part for part in name.split(".") if part not in _WRAPPERS)
 
 
-def _same(parameter: Any, name: str, file: Path) -> bool:
-    with safe_open(file, framework="pt") as tensors:
-        wanted = tensors.get_tensor(name)
+def _same(parameter: Any, name: str, file: Any) -> bool:
+    wanted = file.get_tensor(name)
     loaded = parameter.detach().cpu()
     if loaded.shape != wanted.shape:
         return False
@@ -106,8 +111,3 @@ def _same(parameter: Any, name: str, file: Path) -> bool:
     wanted = wanted.float()
     error = torch.linalg.vector_norm(loaded.float() - wanted)
     return bool(error <= _ROUNDING * torch.linalg.vector_norm(wanted))
-
-
-def _digest(parameter: Any) -> bytes:
-    data = parameter.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-    return hashlib.sha256(data.numpy().data).digest()
