@@ -150,6 +150,10 @@ def _refuse_unfit(record: Record) -> None:
     name = f"{record.cell_id} repeat {record.repeat}"
     if record.fault is not None:
         raise BaselineError(f"{name} ran with the fault {record.fault!r} injected. Run it without.")
+    if record.first_step:
+        raise BaselineError(
+            f"{name} kept its first step's tensors, which takes time. Run it without."
+        )
     if record.status != "COMPLETED":
         raise BaselineError(f"{name} ended as {record.status}. Only completed runs are approved.")
     if not record.eval_losses or not all(map(math.isfinite, record.eval_losses)):

@@ -8,10 +8,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness import reports, resolve, stacks
+from harness import explain_table, reports, resolve, stacks
 from harness.doctor import as_dict, diagnose, render
 from harness.errors import HarnessError
 from harness.experiment import describe, prepare
+from harness.explain_run import explain_cells
 from harness.gate import judge_cells
 from harness.hardware import detect
 from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
@@ -76,6 +77,26 @@ def run(
         raise typer.Exit(2) from None
     terminal.show(result, folder / reports.PAGE_NAME, console)
     raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def explain(
+    a: Annotated[str, typer.Argument(metavar="A", help="Id of a cell.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Id of another.")],
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    model: Model = None,
+    data: Data = None,
+    scale: Scale = None,
+    jobs: Annotated[int | None, typer.Option(help="Cells at once.")] = None,
+    *,
+    fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Fold no layer.")] = False,
+) -> None:
+    """Take the first step of two cells apart and name the first thing that differs."""
+    plan = Plan(Options(matrix, Overrides(model, data, scale), jobs, fresh))
+    explanation = explain_cells(plan, a, b, console)
+    console.print(explain_table.render(explanation, a, b, every=every))
+    raise typer.Exit(1 if explanation.first else 0)
 
 
 @app.command()

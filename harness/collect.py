@@ -93,6 +93,7 @@ def build_record(
         duration_s=ending.duration_s,
         harness_version=__version__,
         fault=experiment.fault_file.stem if experiment.fault_file else None,
+        first_step=experiment.first_step,
         dtype_request=experiment.cell.dtype,
         recipe=experiment.cell.recipe.model_dump(mode="json"),
         recipe_digest=experiment.cell.recipe.digest,

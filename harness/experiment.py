@@ -15,6 +15,9 @@ from harness.precision import Request, request
 from harness.recipe import Recipe, digest, file_digest
 from harness.stacks import Stack, load_stack
 
+FIRST_STEP = "first_step.safetensors"
+"""The payload's evidence file in its work folder."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -23,6 +26,7 @@ class Experiment:
     Attributes:
         key: Digest of all that determines the result: cell, stack, device, inputs, payload. Records
             with equal keys are repeats of one experiment.
+        first_step: Whether the run keeps its first step's tensors. Its key is another one then.
         timeout_s: Wall seconds one run may take.
         threads: CPU threads of the payload.
     """
@@ -34,6 +38,7 @@ class Experiment:
     model_dir: Path
     data_file: Path
     fault_file: Path | None
+    first_step: bool
     timeout_s: float
     threads: int
     parallel_cells: int
@@ -56,6 +61,7 @@ class Experiment:
             "work_dir": str(work_dir),
             "events_file": str(events_file),
             "fault_file": str(self.fault_file) if self.fault_file else None,
+            "first_step_file": str(work_dir / FIRST_STEP) if self.first_step else None,
         }
         job_file = work_dir / "job.json"
         job_file.write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
@@ -70,6 +76,7 @@ def prepare(
     parallel_cells: int = 1,
     fault: Path | None = None,
     timeout_s: float | None = None,
+    first_step: bool = False,
 ) -> Experiment:
     """Resolve a cell for this machine: stack, hardware, model and data, none of them built or read.
 
@@ -93,7 +100,7 @@ def prepare(
         "payload": _payload_digest(),
         "threads": matrix.threads,
         "fault": file_digest(fault) if fault else None,
-    }
+    } | ({"first_step": True} if first_step else {})
     return Experiment(
         cell=cell,
         stack=stack,
@@ -102,6 +109,7 @@ def prepare(
         model_dir=model_dir,
         data_file=data_file,
         fault_file=fault.resolve() if fault else None,
+        first_step=first_step,
         timeout_s=timeout_s or matrix.timeout_s,
         threads=matrix.threads,
         parallel_cells=parallel_cells,

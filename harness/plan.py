@@ -13,7 +13,7 @@ from rich.console import Console
 
 from harness import __version__, reports
 from harness.dispatch.local import LocalDispatcher, Result, Run
-from harness.experiment import prepare
+from harness.experiment import Experiment, prepare
 from harness.gate import GateResult, judge_cells
 from harness.hardware import Machine, detect
 from harness.locations import reports_dir
@@ -49,29 +49,42 @@ class Plan:
         self.matrix: Matrix = load_matrix(options.matrix, gpus, options.overrides)
         self.jobs = options.jobs or max(1, self.machine.cores // self.matrix.threads)
 
+    def first_steps(self, cells: Iterable[Cell]) -> list[Run]:
+        """Return one run a cell that keeps its first step's tensors, for `harness.explain`."""
+        return [Run(self._prepare(cell, first_step=True)) for cell in cells]
+
     def runs(self, cells: Iterable[Cell]) -> list[Run]:
         """Return every run of the cells, first runs before repeats."""
         runs = [
-            Run(
-                prepare(
-                    cell,
-                    self.matrix,
-                    self.machine,
-                    parallel_cells=self.jobs,
-                    fault=self.options.fault,
-                    timeout_s=self.options.timeout_s,
-                ),
-                repeat,
-            )
+            Run(self._prepare(cell), repeat)
             for cell in cells
             for repeat in range(self.matrix.repeats(cell))
         ]
         # Every cell has a record before any cell is measured again.
         return sorted(runs, key=lambda run: run.repeat)
 
-    def execute(self, runs: Sequence[Run], console: Console) -> list[Result]:
-        """Run what is not finished and return all results, in the order of `runs`."""
-        store = RecordStore(reports_dir() / "records")
+    def _prepare(self, cell: Cell, *, first_step: bool = False) -> Experiment:
+        return prepare(
+            cell,
+            self.matrix,
+            self.machine,
+            parallel_cells=self.jobs,
+            fault=self.options.fault,
+            timeout_s=self.options.timeout_s,
+            first_step=first_step,
+        )
+
+    def execute(
+        self, runs: Sequence[Run], console: Console, folder: str = "records"
+    ) -> list[Result]:
+        """Run what is not finished and return all results, in the order of `runs`.
+
+        Args:
+            runs: What is wanted.
+            console: Shows progress.
+            folder: Where records are kept, below the reports folder.
+        """
+        store = RecordStore(reports_dir() / folder)
         with Progress(console, len(runs)) as progress:
             dispatcher = LocalDispatcher(
                 store, self.machine, progress, jobs=self.jobs, fresh=self.options.fresh

@@ -249,6 +249,8 @@ class Record(_Data):
     harness_version: str
     fault: str | None = None
     """Name of the fault plugin that was injected; such a record never becomes a baseline."""
+    first_step: bool = False
+    """Whether the first step's tensors were kept; such a record never becomes a baseline."""
     dtype_request: str
     recipe: dict[str, Any]
     recipe_digest: str

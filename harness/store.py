@@ -20,6 +20,10 @@ class RecordStore:
         name = f"{experiment.key}.json" if repeat == 0 else f"{experiment.key}.{repeat}.json"
         return self.folder / experiment.cell.slug / name
 
+    def first_step(self, experiment: Experiment, repeat: int) -> Path:
+        """Return where the first step's tensors of a run are, or would be: beside its record."""
+        return self.path(experiment, repeat).with_suffix(".safetensors")
+
     def finished(self, experiment: Experiment, repeat: int) -> Record | None:
         """Return the record of a run that completed, None if there is none or it is unreadable.
 
@@ -27,6 +31,8 @@ class RecordStore:
         """
         path = self.path(experiment, repeat)
         if not path.exists():
+            return None
+        if experiment.first_step and not self.first_step(experiment, repeat).exists():
             return None
         try:
             record = read_record(path)

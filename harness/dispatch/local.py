@@ -103,6 +103,7 @@ class LocalDispatcher:
             int(self.machine.memory_bytes * self.memory_fraction / self.jobs),
             lambda event: self.progress.event(run.label, event),
             self._cancel,
+            self.store.first_step(run.experiment, run.repeat),
         )
 
     def _not_started(self, run: Run, message: str) -> Record:

@@ -1,6 +1,7 @@
 """One payload process: started, watched, and ended, whatever it does."""
 
 import os
+import shutil
 import signal
 import subprocess
 import tempfile
@@ -15,7 +16,8 @@ import psutil
 
 from harness.collect import Ending, build_record, read_events
 from harness.dispatch.surroundings import cell_environment
-from harness.experiment import Experiment
+from harness.errors import StorageError
+from harness.experiment import FIRST_STEP, Experiment
 from harness.hardware import Machine
 from harness.locations import PACKAGE
 from harness.record import Record
@@ -39,6 +41,7 @@ def run_process(
     memory_limit: int,
     on_event: OnEvent,
     cancel: Event,
+    first_step: Path,
 ) -> Record:
     """Run one experiment once and return its record, finished or not.
 
@@ -50,6 +53,7 @@ def run_process(
         memory_limit: Bytes of resident memory at which the process tree is killed (status OOM).
         on_event: Called with each event as it arrives.
         cancel: When set, the process is killed.
+        first_step: Where the first step's tensors are kept, if the experiment takes them.
 
     Raises:
         InterruptedRun: `cancel` was set.
@@ -84,7 +88,19 @@ def run_process(
             limit_text=limit_text,
             oom_killer=process.returncode == -signal.SIGKILL and _oom_kills() > oom_kills,
         )
+        if (work_dir / FIRST_STEP).exists():
+            _keep(work_dir / FIRST_STEP, first_step)
         return build_record(experiment, machine, repeat, read_events(events_file)[0], ending)
+
+
+def _keep(file: Path, target: Path) -> None:
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Whole or not at all: the copy may cross file systems.
+        shutil.copyfile(file, target.with_suffix(".partial"))
+        target.with_suffix(".partial").replace(target)
+    except OSError as error:
+        raise StorageError(f"cannot write {target}: {error.strerror}.") from error
 
 
 class _Watch:

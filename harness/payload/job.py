@@ -21,6 +21,7 @@ class Job:
         train_file: JSON lines with `source` and `target`; `eval_file` likewise.
         events_file: Where the answer goes.
         fault_file: A fault plugin, or None.
+        first_step_file: Where the first step's tensors go; None: they are not taken.
     """
 
     cell_id: str
@@ -34,6 +35,7 @@ class Job:
     work_dir: str
     events_file: str
     fault_file: str | None = None
+    first_step_file: str | None = None
 
     @property
     def device(self) -> str:

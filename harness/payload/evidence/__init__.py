@@ -13,6 +13,7 @@ from .adapter import AdapterEvidence
 from .base_weights import BaseWeightsEvidence
 from .evaluations import EvaluationEvidence
 from .executed_path import executed_path
+from .first_step import FirstStepEvidence
 from .precision import PrecisionEvidence
 from .steps import StepEvidence
 
@@ -26,17 +27,22 @@ class Evidence:
         self._evaluations = EvaluationEvidence(events)
         self._steps = StepEvidence(events)
         self._precision = PrecisionEvidence(job.device)
+        file = job.first_step_file
+        self._first_step = FirstStepEvidence(file) if file else None
         self._adapter: AdapterEvidence | None = None
         self._base_weights: BaseWeightsEvidence | None = None
 
     def callbacks(self) -> list[Any]:
         """Return the trainer callbacks."""
-        return [self._steps, self._evaluations]
+        asked = [self._first_step] if self._first_step else []
+        return [*asked, self._steps, self._evaluations]
 
     def attach(self, trainer: Any, loaded: Loaded) -> None:
         """Hook the model and the trainer just before training."""
         self._adapter = AdapterEvidence(loaded.model)
         self._base_weights = BaseWeightsEvidence(loaded.model, self._job.model_dir)
+        if self._first_step:
+            self._first_step.attach(trainer)
         self._precision.attach(loaded.model, trainer)
         self._evaluations.attach(trainer)
         self._steps.attach(trainer)
@@ -45,6 +51,8 @@ class Evidence:
         """Emit what is known only after training, and take every hook away."""
         assert self._adapter is not None
         assert self._base_weights is not None
+        if self._first_step:
+            self._first_step.write()
         self._precision.detach()
         self._evaluations.detach()
         self._events.emit(
