@@ -73,7 +73,8 @@ class Explanation:
         if first is None:
             return "Nothing differs beyond rounding in the first step."
         text = f"First difference: {first.phase}, {first.title}"
-        if first.deviation is not None and first.rounding is not None:
+        # A note tells what no rounding does, however small the deviation.
+        if not first.note and first.deviation is not None and first.rounding is not None:
             coarser = max(first.dtypes, key=lambda dtype: EPSILON.get(dtype, 0.0))
             text += (
                 f" ({coarser}) deviates by {first.deviation:.2g}, rounding explains "

@@ -171,7 +171,10 @@ def test_weights_explain_rounding_from_the_start() -> None:
 def test_values_clamped_at_float16s_limit_are_no_rounding() -> None:
     a = first_step(dtype="bfloat16")
     b = scaled(first_step(dtype="float16"), MLP, 1.001, saturated=3)
-    assert "3 values stand at float16's limit" in explain(b, a).sentence
+    assert explain(b, a).sentence == (
+        "First difference: training, layers.1.mlp: "
+        "3 values stand at float16's limit of 65504 against 0."
+    )
     assert first(a, b).name == "layers.1.mlp"
 
 
