@@ -1,6 +1,7 @@
 """Sessions: `nox -l` lists them. Everything after `--` goes to pytest.
 
 nox -s gpu_matrix -- -k nf4      the main job, on the cells that pytest's -k selects
+nox -s faults                    every fault, and which check sees it; what follows `--` goes to harness
 nox -s tests                     unit, integration and browser tests
 """
 
@@ -61,6 +62,19 @@ def tests(session: nox.Session) -> None:
     _sync(session, "test")
     session.run(
         "pytest", *(session.posargs or ["tests/unit", "tests/integration", "tests/browser"])
+    )
+
+
+@nox.session(python=PYTHON)
+def faults(session: nox.Session) -> None:
+    """Inject every fault and see which check finds it, then clean runs: about 20 minutes."""
+    _sync(session)
+    arguments = session.posargs or ["--clean", "10"]
+    session.run(
+        "harness",
+        "faults",
+        *arguments,
+        env={"HARNESS_COMMAND": shlex.join(["nox", "-s", "faults", "--", *arguments])},
     )
 
 

@@ -13,10 +13,13 @@ from harness.doctor import as_dict, diagnose, render
 from harness.errors import HarnessError
 from harness.experiment import describe, prepare
 from harness.explain_run import explain_cells
+from harness.fault_catalogue import read_catalogue
+from harness.fault_trials import run_trials
 from harness.gate import judge_cells
 from harness.hardware import detect
 from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
-from harness.plan import Options, Plan, run_gate
+from harness.plan import Options, Plan, command_line, run_gate
+from harness.reports import faults as table_of_faults
 from harness.reports import terminal
 from harness.stacks_file import Override, Where, read_config
 
@@ -113,6 +116,28 @@ def report(
     for path in reports.write(result, folder):
         console.print(str(path), soft_wrap=True)
     raise typer.Exit(result.exit_code)
+
+
+@app.command()
+def faults(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="All without a name.")
+    ] = None,
+    clean: Annotated[int, typer.Option(min=0, help="Clean runs that must raise no alarm.")] = 0,
+    *,
+    fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
+) -> None:
+    """Inject each fault of the catalogue and show which check sees it: the gate proves itself."""
+    catalogue = read_catalogue()
+    chosen, unharmed = catalogue.select(names or []), catalogue.clean_runs(clean)
+    try:
+        trials = run_trials(chosen, unharmed, console, fresh=fresh)
+    except KeyboardInterrupt:
+        console.print("interrupted; finished cells are kept, run the same command to go on")
+        raise typer.Exit(2) from None
+    console.print(table_of_faults.render(trials))
+    console.print(f"table: {table_of_faults.write(trials, command_line())}", soft_wrap=True)
+    raise typer.Exit(trials.exit_code)
 
 
 @app.command()

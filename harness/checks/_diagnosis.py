@@ -38,11 +38,13 @@ def diagnose(record: Record) -> Diagnosis:
     """
     found = [
         *_zero_learning_rate(record),
+        *_low_learning_rate(record),
         *_overflow(record),
         *_non_finite(record),
         *_vanished(record),
         *_skipped(record),
         *_frozen_adapter(record),
+        *_partly_frozen_adapter(record),
         *_unreached_vision(record),
         *_detached_evaluation(record),
         *_saturated(record),
@@ -64,6 +66,17 @@ def _zero_learning_rate(record: Record) -> Iterator[Finding]:
         yield Finding(
             f"the learning rate is 0 on all {len(rates)} steps, the recipe asks for "
             f"{record.recipe['learning_rate']:g}: no update can change the adapter",
+            ("check learning_rate, the scheduler and its step count in the effective arguments",),
+        )
+
+
+def _low_learning_rate(record: Record) -> Iterator[Finding]:
+    wanted = float(record.recipe["learning_rate"])
+    highest = max((s.learning_rate or 0.0 for s in record.steps), default=0.0)
+    # Every schedule of more than a few steps reaches its peak, unless a scaler holds it back.
+    if 0 < highest < wanted / 2 and not any(s.applied is False for s in record.steps):
+        yield Finding(
+            f"the learning rate never exceeds {highest:g}, the recipe asks for {wanted:g}",
             ("check learning_rate, the scheduler and its step count in the effective arguments",),
         )
 
@@ -173,6 +186,19 @@ def _frozen_adapter(record: Record) -> Iterator[Finding]:
             f"moved although {len(effective)} steps were applied with finite gradients: the "
             "optimizer does not own the LoRA parameters, or they lost requires_grad",
             ("build the trainer after get_peft_model, and check requires_grad of every lora_B",),
+        )
+
+
+def _partly_frozen_adapter(record: Record) -> Iterator[Finding]:
+    adapter, weights = record.adapter, record.base_weights
+    if weights is not None and weights.trainable.get("vision", 0):
+        return  # the tensors that stand still are the tower's
+    if adapter is not None and 0 < adapter.lora_b_moved < adapter.lora_b_tensors:
+        still_ones = adapter.lora_b_tensors - adapter.lora_b_moved
+        yield Finding(
+            f"{still_ones} of {adapter.lora_b_tensors} lora_B tensors did not move: the optimizer "
+            "owns only part of the LoRA parameters, or no gradient reaches them",
+            ("compare the optimizer's param_groups with the parameters that require a gradient",),
         )
 
 

@@ -127,3 +127,15 @@ def test_large_activations_are_no_cause_where_float16_is_not_used() -> None:
     )
 
     assert not any("float16" in cause for cause in judge(record, Context()).diagnosis)
+
+
+def test_a_rate_below_the_one_asked_for_is_named() -> None:
+    record = make_record(evaluations=(6.74, 6.70, 6.68, 6.66), steps={"learning_rate": 5e-5})
+    (cause,) = judge(record, Context()).diagnosis
+    assert cause == "the learning rate never exceeds 5e-05, the recipe asks for 0.001"
+
+
+def test_an_adapter_that_moves_in_part_is_named() -> None:
+    record = make_record(evaluations=(6.74, 6.70, 6.68, 6.66), adapter={"lora_b_moved": 21})
+    (cause,) = judge(record, Context()).diagnosis
+    assert "the optimizer owns only part of the LoRA parameters" in cause
