@@ -17,6 +17,8 @@ FAULTS = {
     "zero_learning_rate": ({"eval_loss_moves", "training_applied"}, "learning rate is 0"),
     "constant_evaluation": ({"eval_loss_moves"}, "does not depend on the trained weights"),
     "silent_bfloat16": ({"precision"}, ""),
+    "partly_owned_adapter": ({"training_applied"}, "owns only part of the LoRA parameters"),
+    "no_label_names": ({"evaluation_complete"}, "label_names is empty"),
 }
 
 pytestmark = pytest.mark.trains
