@@ -1,13 +1,13 @@
 """A real first step: taking it apart changes nothing, and a changed layer is found."""
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from harness.explain import Explanation, Sameness, explain
 from harness.explain_run import Side, sides
-from harness.locations import FIXTURES
 from harness.plan import Options, Plan
 from tests.integration.conftest import Judge
 
@@ -16,9 +16,8 @@ CELL = "reference-2026.10.9/cpu/float32/mild"
 pytestmark = pytest.mark.trains
 
 
-def taken_apart(fault: str | None = None) -> Side:
-    path = FIXTURES / "faults" / f"{fault}.py" if fault else None
-    (side,) = sides(Plan(Options(fault=path)), [CELL], Console(file=io.StringIO()))
+def taken_apart(fault: Path | None = None) -> Side:
+    (side,) = sides(Plan(Options(fault=fault)), [CELL], Console(file=io.StringIO()))
     return side
 
 
@@ -29,7 +28,9 @@ def clean() -> Side:
 
 @pytest.fixture(scope="module")
 def found(clean: Side) -> Explanation:
-    return explain(clean.first_step, taken_apart("scaled_mlp").first_step)
+    return explain(
+        clean.first_step, taken_apart(Path(__file__).with_name("scaled_mlp.py")).first_step
+    )
 
 
 def test_a_run_with_and_without_evidence_is_bitwise_equal(judge: Judge, clean: Side) -> None:
