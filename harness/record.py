@@ -44,6 +44,18 @@ class Step(_Data):
     """Whether the parameters changed: False when the scaler skipped the step, None at rate 0."""
 
 
+class BatchLoss(_Data):
+    """Cross-entropy of one batch, computed apart from the trainer."""
+
+    loss: Number
+    """Summed over the predicted tokens, nats."""
+    tokens: int
+    """Supervised tokens that are predicted: labels after the shift."""
+    labels: int
+    """Labels before the shift: with the first of each row, which nothing predicts."""
+    rows: int
+
+
 class Evaluation(_Data):
     """One evaluation: before training (`epoch` 0) and at the end of each epoch."""
 
@@ -58,10 +70,12 @@ class Evaluation(_Data):
     """Share of supervised tokens whose arg-max is right, from the same logits."""
     tokens: int = 0
     wall_s: float = 0.0
+    batches: list[BatchLoss] = []
+    """What `token_loss` is made of."""
 
 
 class Phase(_Data):
-    """A stretch of the payload: import, load, data, train, generate, save."""
+    """A stretch of the payload: import, load, data, train, probe, generate, save."""
 
     name: str
     wall_s: float
@@ -102,6 +116,8 @@ class Adapter(_Data):
     lora_b_tensors: int
     lora_b_moved: int
     """How many lora_B tensors differ from their value before training."""
+    lora_b_frozen: int | None = None
+    """How many of them do not train."""
     finite: bool
     """Whether every adapter value is finite after training."""
     max_abs_update: Number = None
@@ -130,6 +146,59 @@ class BaseWeights(_Data):
     """Frozen tensors that are not bit for bit what they were before training."""
 
 
+class Rows(_Data):
+    """The rows that reached the model in training or in evaluation, over the whole run.
+
+    Two rows are the same when their tokens are, without BOS and without EOS at the end.
+    """
+
+    texts: int
+    """Rows that the recipe gives."""
+    unsupervised_texts: int
+    """How many of them have no label left after the cut; a trainer may leave these out."""
+    rows: int
+    """Rows that came past: each text once an epoch or evaluation."""
+    missing: int
+    """Different texts that never came past."""
+    unknown: int
+    """Different rows that none of the texts gives, cut to `max_seq_length`."""
+    of_other_split: int
+    """How many of those a text of the other split gives."""
+    bos_min: int
+    bos_max: int
+    """BOS tokens of a row."""
+    longest: int
+    """Tokens."""
+    longest_text: int
+    """Tokens of the longest text, uncut."""
+    supervised: int
+    """Tokens that are predicted and count."""
+    masked: int
+    """Tokens after a row's first that do not count."""
+    masked_expected: int
+    """Of the same rows, by the recipe: the prompts with `responses_only`, else none."""
+    wrong_labels: int
+    """Labels that are not their own token."""
+
+
+class Probe(_Data):
+    """Computed once more after training from the batches of step 1, apart from the trainer."""
+
+    items: Number = None
+    """`num_items_in_batch` that the trainer gave to step 1; None where it gave none."""
+    problem: str | None = None
+    """Why the rest is missing."""
+    first_step: list[BatchLoss] = []
+    """Micro-batches of step 1 with the adapter of before training, in eval mode, row by row."""
+    train_mode_loss: Number = None
+    """Mean loss of the first micro-batch with the trained adapter, in train mode without dropout."""
+    eval_mode_loss: Number = None
+    """The same in eval mode."""
+    moved_by_later: dict[str, Number] = {}
+    """By mode (`training`, `evaluation`): how far earlier logits move when the last quarter of a row
+    is changed, relative to the largest logit."""
+
+
 class Scaler(_Data):
     """Gradient scaling. `enabled` False: the trainer has no GradScaler."""
 
@@ -151,6 +220,8 @@ class ExecutedPath(_Data):
     model_inputs: list[str] = []
     """What the model is called with in training, by name."""
     gradient_checkpointing: bool
+    requested: dict[str, Any] = {}
+    """Training arguments as they were asked for, under the release's names."""
     arguments: dict[str, Any]
     """Effective training arguments, as plain JSON values."""
     environment: dict[str, str]
@@ -263,6 +334,8 @@ class Record(_Data):
     precision: Precision = Field(default_factory=Precision)
     adapter: Adapter | None = None
     base_weights: BaseWeights | None = None
+    rows: dict[Literal["train", "evaluation"], Rows] = {}
+    probe: Probe | None = None
     scaler: Scaler | None = None
     translations: list[Translation] = []
     scores: TranslationScores | None = None

@@ -193,6 +193,13 @@ def _partly_frozen_adapter(record: Record) -> Iterator[Finding]:
     adapter, weights = record.adapter, record.base_weights
     if weights is not None and weights.trainable.get("vision", 0):
         return  # the tensors that stand still are the tower's
+    if adapter is not None and adapter.lora_b_frozen:
+        yield Finding(
+            f"{adapter.lora_b_frozen} of {adapter.lora_b_tensors} lora_B tensors do not train: they "
+            "lost requires_grad",
+            ("check requires_grad of every lora_B before the trainer is built",),
+        )
+        return
     if adapter is not None and 0 < adapter.lora_b_moved < adapter.lora_b_tensors:
         still_ones = adapter.lora_b_tensors - adapter.lora_b_moved
         yield Finding(

@@ -1,7 +1,7 @@
 """What the two families of stacks have in common: the interface and the training arguments."""
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from .job import Job
@@ -16,6 +16,8 @@ class Loaded:
 
     model: Any
     tokenizer: Any
+    requested: dict[str, Any] = field(default_factory=dict)
+    """Training arguments as the trainer was given them, under the release's names."""
 
 
 class Backend(Protocol):

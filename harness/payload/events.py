@@ -2,7 +2,7 @@
 
 The same lines are progress while the run lives, the measured figures when it ends, and all there is
 to know when it is killed. Kinds: `phase`, `phase_end`, `plan`, `step`, `evaluation`, `evidence`,
-`replaced`, `failure`, `done`.
+`rows`, `probe`, `replaced`, `failure`, `done`.
 """
 
 import json

@@ -35,11 +35,13 @@ def run(job: Job, events: EventLog, phases: Phases) -> None:
             split: [_render(row, loaded.tokenizer, job) for row in rows[split]] for split in rows
         }
         trainer = backend.trainer(job, loaded, texts, evidence.callbacks())
-        evidence.attach(trainer, loaded)
+        evidence.attach(trainer, loaded, texts)
         fault.trainer_ready(trainer)
     with phases.phase("train"):
         trainer.train()
     evidence.finish(trainer)
+    with phases.phase("probe"):
+        evidence.probe()
     if job.recipe["generate_rows"]:
         with phases.phase("generate"):
             _translate(job, backend, loaded, rows["eval"][: job.recipe["generate_rows"]], events)

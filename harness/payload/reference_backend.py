@@ -63,12 +63,13 @@ def trainer(job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: li
         split: [_tokenize(text, loaded.tokenizer, job) for text in texts[split]]
         for split in ("train", "eval")
     }
+    loaded.requested = compat.accepted(TrainingArguments.__init__, arguments)
     return Trainer(
         model=loaded.model,
         **compat.accepted(Trainer.__init__, {"processing_class": loaded.tokenizer}),
         train_dataset=rows["train"],
         eval_dataset=rows["eval"],
-        args=TrainingArguments(**compat.accepted(TrainingArguments.__init__, arguments)),
+        args=TrainingArguments(**loaded.requested),
         data_collator=_collator(loaded),
         callbacks=callbacks,
     )

@@ -55,12 +55,13 @@ def trainer(job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: li
         "packing": False,
         "dataset_num_proc": 1,
     }
+    loaded.requested = compat.accepted(SFTConfig.__init__, arguments)
     built = SFTTrainer(
         model=loaded.model,
         **compat.accepted(SFTTrainer.__init__, {"processing_class": loaded.tokenizer}),
         train_dataset=Dataset.from_dict({"text": texts["train"]}),
         eval_dataset=Dataset.from_dict({"text": texts["eval"]}),
-        args=SFTConfig(**compat.accepted(SFTConfig.__init__, arguments)),
+        args=SFTConfig(**loaded.requested),
         callbacks=callbacks,
     )
     if job.recipe["responses_only"]:

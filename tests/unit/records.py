@@ -14,12 +14,15 @@ from harness.recipe import digest, parse_recipe
 from harness.record import (
     Adapter,
     BaseWeights,
+    BatchLoss,
     Evaluation,
     ExecutedPath,
     HardwareInfo,
     Phase,
     Precision,
+    Probe,
     Record,
+    Rows,
     Scaler,
     StackInfo,
     Step,
@@ -47,11 +50,38 @@ def evaluations(*losses: float | None, **changes: Any) -> list[Evaluation]:
                 "token_accuracy": 0.01 + 0.1 * epoch,
                 "tokens": 520,
                 "wall_s": 0.12,
+                "batches": [] if loss is None else batches(loss, 140, 120, 130, 130),
                 **changes,
             }
         )
         for epoch, loss in enumerate(losses)
     ]
+
+
+def batches(loss: float, *tokens: int) -> list[BatchLoss]:
+    """Return batches of four rows with this mean loss and these numbers of predicted tokens."""
+    return [BatchLoss(loss=loss * n, tokens=n, labels=n + 4, rows=4) for n in tokens]
+
+
+def rows(texts: int, times: int, **changes: Any) -> Rows:
+    """Return the rows of a split: each of `texts` came past `times` times, and all is well."""
+    healthy: dict[str, Any] = {
+        "texts": texts,
+        "unsupervised_texts": 0,
+        "rows": texts * times,
+        "missing": 0,
+        "unknown": 0,
+        "of_other_split": 0,
+        "bos_min": 1,
+        "bos_max": 1,
+        "longest": 98,
+        "longest_text": 97,
+        "supervised": 50 * texts * times,
+        "masked": 0,
+        "masked_expected": 0,
+        "wrong_labels": 0,
+    }
+    return Rows(**{**healthy, **changes})
 
 
 def steps(count: int = STEPS, **changes: Any) -> list[Step]:
@@ -168,6 +198,7 @@ def _healthy() -> dict[str, Any]:
             attention_implementation="eager",
             model_class="Gemma3ForCausalLM",
             gradient_checkpointing=False,
+            requested={"learning_rate": 1e-3, "optim": "adamw_torch"},
             arguments={"learning_rate": 1e-3, "bf16": False, "fp16": False, "optim": "adamw_torch"},
             environment={},
             packages={"unsloth": "2026.10.9", "transformers": "5.17.0", "torch": "2.13.0"},
@@ -202,6 +233,14 @@ def _healthy() -> dict[str, Any]:
             not_in_checkpoint=[],
             not_loaded=[],
             changed=[],
+        ),
+        "rows": {"train": rows(40, 3), "evaluation": rows(16, 4)},
+        "probe": Probe(
+            items=132,
+            first_step=batches(6.7, 132),
+            train_mode_loss=4.2,
+            eval_mode_loss=4.2,
+            moved_by_later={"evaluation": 0.0, "training": 0.0},
         ),
         "scaler": Scaler(enabled=False, applied=STEPS),
         "translations": [

@@ -4,6 +4,12 @@ from harness.checks import Context
 from harness.checks.label_leak import EARLY_STEPS, judge
 from harness.verdict import Outcome
 from tests.unit.records import NAN, STEPS, make_record
+from tests.unit.tolerances import allow
+
+
+@pytest.fixture(autouse=True)
+def _measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    allow(monkeypatch, "label_leak", "logits before a changed token", largest=0.0)
 
 
 def losses(step: int, value: float) -> list[float]:
@@ -45,3 +51,28 @@ def test_no_loss_that_is_a_number_is_skipped() -> None:
     record = make_record(steps={"loss": [0.0, NAN] * 15}, evaluations=[NAN] * 4)
 
     assert judge(record, Context()).outcome is Outcome.SKIPPED
+
+
+@pytest.mark.parametrize("mode", ["training", "evaluation"])
+def test_a_logit_that_a_later_token_moves_fails(mode: str) -> None:
+    moved = {"evaluation": 0.0, "training": 0.0, mode: 1e-3}
+    verdict = judge(make_record(probe={"moved_by_later": moved}), Context())
+
+    assert verdict.outcome is Outcome.FAIL
+    assert f"earlier logits in {mode} move by 0.001" in verdict.message
+    assert "not causal" in verdict.diagnosis[0]
+
+
+def test_logits_that_move_in_another_dtype_are_uncalibrated() -> None:
+    record = make_record(
+        probe={"moved_by_later": {"training": 1e-3}}, precision={"autocast": "bfloat16"}
+    )
+
+    assert judge(record, Context()).outcome is Outcome.UNCALIBRATED
+
+
+def test_without_a_probe_the_losses_are_judged() -> None:
+    verdict = judge(make_record(probe=None), Context())
+
+    assert verdict.outcome is Outcome.PASS
+    assert "was not measured" in verdict.message

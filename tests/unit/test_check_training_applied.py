@@ -231,3 +231,12 @@ def test_property_a_single_bad_number_fails_without_a_scaler(
     record = make_record(steps={field: at(step, bad)})
 
     assert judge(record, Context()).outcome is Outcome.FAIL
+
+
+def test_lora_b_that_does_not_train_is_counted_and_named() -> None:
+    record = make_record(adapter={"lora_b_moved": 21, "lora_b_frozen": 21})
+    verdict = judge(record, Context())
+
+    assert verdict.outcome is Outcome.FAIL
+    assert "only 21 of 42 lora_B" in verdict.message
+    assert any("they lost requires_grad" in cause for cause in verdict.diagnosis)

@@ -1,6 +1,8 @@
 """What training did to the trainable parameters."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,6 +14,7 @@ class AdapterEvidence:
     """Keeps the adapter as it was before training, and compares."""
 
     def __init__(self, model: Any) -> None:
+        self._model = model
         self._parameters = {
             name: parameter
             for name, parameter in model.named_parameters()
@@ -19,13 +22,29 @@ class AdapterEvidence:
         }
         self._before = {name: p.detach().clone() for name, p in self._parameters.items()}
 
+    @contextmanager
+    def as_before(self) -> Iterator[None]:
+        """Put the adapter of before training back for a while."""
+        now = {name: p.detach().clone() for name, p in self._parameters.items()}
+        self._write(self._before)
+        try:
+            yield
+        finally:
+            self._write(now)
+
+    @torch.no_grad()
+    def _write(self, values: dict[str, Any]) -> None:
+        for name, parameter in self._parameters.items():
+            parameter.copy_(values[name])
+
     def result(self) -> dict[str, Any]:
         """Return the fields of `harness.record.Adapter`."""
         moved = {
             name: not torch.equal(self._before[name], parameter.detach())
             for name, parameter in self._parameters.items()
         }
-        lora_b = [name for name in moved if ".lora_B." in name]
+        # All of the model's: one that lost requires_grad is part of the adapter still.
+        lora_b = [name for name, _ in self._model.named_parameters() if ".lora_B." in name]
         updates = [
             (parameter.detach().float() - self._before[name].float()).abs().max().item()
             for name, parameter in self._parameters.items()
@@ -35,7 +54,8 @@ class AdapterEvidence:
             "digest_before": _digest(self._before),
             "digest_after": _digest(self._parameters),
             "lora_b_tensors": len(lora_b),
-            "lora_b_moved": sum(moved[name] for name in lora_b),
+            "lora_b_moved": sum(moved.get(name, False) for name in lora_b),
+            "lora_b_frozen": sum(name not in moved for name in lora_b),
             "finite": all(bool(torch.isfinite(p).all()) for p in self._parameters.values()),
             "max_abs_update": max(updates, default=0.0),
         }

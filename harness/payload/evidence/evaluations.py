@@ -5,12 +5,12 @@ import time
 from typing import Any
 
 import torch
-from torch.nn import functional
 from transformers import TrainerCallback
 
 from ..events import EventLog
+from .logits import head_takes_any_stream, summed_cross_entropy
+from .sequences import IGNORED, sequences
 
-IGNORED = -100
 _MODEL_INPUTS = ("input_ids", "attention_mask", "position_ids", "token_type_ids")
 
 
@@ -26,8 +26,8 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
         self._events = events
         self._trainer: Any = None
         self._hook: Any = None
+        self._inputs: Any = None
         self._evaluating = False
-        self._extra_forward = False
         self._started = 0.0
         self._clear()
 
@@ -35,7 +35,7 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
         """Hook the model and mark when the trainer evaluates."""
         self._trainer = trainer
         self._hook = trainer.model.register_forward_hook(self._forward, with_kwargs=True)
-        original = trainer.evaluate
+        original, prediction_step = trainer.evaluate, trainer.prediction_step
 
         def evaluate(*args: Any, **kwargs: Any) -> Any:
             self._clear()
@@ -46,7 +46,12 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
             finally:
                 self._evaluating = False
 
-        trainer.evaluate = evaluate
+        def step(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            # Some losses take the labels out before the model sees them.
+            self._inputs = dict(inputs)
+            return prediction_step(model, inputs, *args, **kwargs)
+
+        trainer.evaluate, trainer.prediction_step = evaluate, step
 
     def detach(self) -> None:
         """Take the hook away."""
@@ -57,7 +62,9 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
     ) -> None:
         """Emit the evaluation as the trainer reports it, with the independent figures."""
         eval_loss = (metrics or {}).get("eval_loss")
-        token_loss = self._loss / self._tokens if self._tokens else None
+        tokens = sum(batch["tokens"] for batch in self._batches)
+        loss = sum(batch["loss"] for batch in self._batches)
+        token_loss = loss / tokens if tokens else None
         self._events.emit(
             "evaluation",
             step=state.global_step,
@@ -65,52 +72,52 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
             eval_loss=None if eval_loss is None else float(eval_loss),
             token_loss=token_loss,
             perplexity=_perplexity(token_loss),
-            token_accuracy=self._correct / self._tokens if self._tokens else None,
-            tokens=self._tokens,
+            token_accuracy=self._correct / tokens if tokens else None,
+            tokens=tokens,
+            batches=self._batches,
             wall_s=time.perf_counter() - self._started,
         )
 
     def _clear(self) -> None:
-        self._loss, self._correct, self._tokens = 0.0, 0, 0
+        self._batches: list[dict[str, Any]] = []
+        self._correct = 0
 
     @torch.no_grad()
     def _forward(self, model: Any, args: Any, kwargs: Any, output: Any) -> None:
-        labels = kwargs.get("labels")
-        if not self._evaluating or self._extra_forward or labels is None:
+        batch, self._inputs = self._inputs, None
+        if not self._evaluating or batch is None or batch.get("labels") is None:
             return
+        labels = batch["labels"]
         logits = getattr(output, "logits", None)
         if not isinstance(logits, torch.Tensor) or logits.shape[:-1] != labels.shape:
             logits = self._logits_without_labels(model, kwargs)
             if logits is None:
                 return
-        targets = labels[:, 1:].to(logits.device)
+        labels = labels.to(logits.device)
+        targets = labels[:, 1:]
         supervised = targets != IGNORED
-        predictions = logits[:, :-1][supervised].float()
-        wanted = targets[supervised]
-        self._loss += functional.cross_entropy(predictions, wanted, reduction="sum").item()
-        self._correct += int((predictions.argmax(-1) == wanted).sum())
-        self._tokens += wanted.numel()
+        self._correct += int((logits[:, :-1].argmax(-1) == targets)[supervised].sum())
+        self._batches.append(
+            {
+                "loss": sum(
+                    summed_cross_entropy(row, wanted)
+                    for row, wanted in zip(logits[:, :-1], targets, strict=True)
+                ),
+                "tokens": int(supervised.sum()),
+                "labels": int((labels != IGNORED).sum()),
+                "rows": sum(1 for _ in sequences(batch)),
+            }
+        )
 
     def _logits_without_labels(self, model: Any, kwargs: dict[str, Any]) -> Any:
         inputs = {name: kwargs[name] for name in _MODEL_INPUTS if name in kwargs}
-        # On a card without bfloat16 some releases hand a float32 stream to a float16 head, which only
-        # their fused loss takes ("float != Half").
-        mended = model.get_output_embeddings().register_forward_pre_hook(_in_the_weights_dtype)
-        self._extra_forward = True
         try:
-            return model(**inputs).logits
+            with head_takes_any_stream(model):
+                return model(**inputs).logits
         except RuntimeError as error:
             # The figures stay None, and the trainer's own evaluation goes on.
             print(f"no logits apart from the trainer: {error}")  # noqa: T201 - the record's output
             return None
-        finally:
-            self._extra_forward = False
-            mended.remove()
-
-
-def _in_the_weights_dtype(head: Any, args: Any) -> Any:
-    weight = head.weight
-    return (args[0].to(weight.dtype), *args[1:]) if weight.is_floating_point() else None
 
 
 def _perplexity(loss: float | None) -> float | None:

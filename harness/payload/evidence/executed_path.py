@@ -13,7 +13,9 @@ UNDER_TEST = ("unsloth", "unsloth_zoo", "transformers", "trl", "peft", "accelera
 _VARIABLES = ("UNSLOTH_", "TORCH", "TRITON_", "ACCELERATE_", "OMP_", "HF_HUB_OFFLINE")
 
 
-def executed_path(trainer: Any, precision: PrecisionEvidence) -> dict[str, Any]:
+def executed_path(
+    trainer: Any, precision: PrecisionEvidence, requested: dict[str, Any]
+) -> dict[str, Any]:
     """Return the fields of `harness.record.ExecutedPath`."""
     model = trainer.model
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
@@ -26,6 +28,7 @@ def executed_path(trainer: Any, precision: PrecisionEvidence) -> dict[str, Any]:
         "model_class": _qualified(type(base)),
         "model_inputs": precision.model_inputs,
         "gradient_checkpointing": bool(getattr(base, "is_gradient_checkpointing", False)),
+        "requested": json.loads(json.dumps(requested, default=str)),
         "arguments": json.loads(json.dumps(trainer.args.to_dict(), default=str)),
         "environment": {
             name: value for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)
