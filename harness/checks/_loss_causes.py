@@ -37,8 +37,8 @@ def evaluation_cause(evaluation: Evaluation, tolerance: Tolerance | None) -> str
     reported = evaluation.eval_loss or 0.0
     if relative(reported, over_labels) <= near:
         return (
-            "each batch's loss is divided by its labels before the shift: the first label of a row is "
-            "counted, and nothing predicts it"
+            "each batch's loss is divided by its labels before the shift: the first of a row is counted, "
+            "and nothing predicts it (HF#46204)"
         )
     if relative(reported, by_rows) <= near:
         return (
@@ -71,7 +71,7 @@ def _step_candidates(record: Record) -> Iterator[tuple[float, str]]:
         yield wanted * count, f"the means of the {count} micro-batches are added up, not averaged"
     yield (
         total / labels,
-        f"the divisor is {labels}, the labels before the shift, where {tokens} are predicted",
+        f"the divisor is {labels}, the labels before the shift, and {tokens} are predicted (HF#46204)",
     )
     if record.steps[0].tokens:
         yield (

@@ -1,8 +1,8 @@
 """The losses that a trainer reports are those of its rows, computed apart from the logits.
 
 Exists for U#4982 and U#5037 (divided by the accumulation once too often), HF#34191 and U#1134 (each
-micro-batch averaged by itself), Z#1066 (masked tokens in the divisor), U#2933 (labels not shifted),
-U#1711 (eval_loss that depends on the batch size) and U#8261 (a default that changes the loss).
+micro-batch averaged by itself), Z#1066 (masked tokens in the divisor), HF#46204 (labels counted before
+the shift), U#2933 (labels not shifted), U#1711 (eval_loss that depends on the batch size) and U#8261 (a default that changes the loss).
 """
 
 import math

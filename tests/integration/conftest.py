@@ -26,10 +26,12 @@ def reports_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def judge(reports_folder: Path) -> Judge:
-    """Run one cell for real and judge it, with a fault from fixtures/faults if one is named."""
+    """Run one cell for real and judge it, with a fault of fixtures/faults by name, or any by path."""
 
-    def run(cell_id: str, fault: str | None = None, timeout_s: float | None = None) -> CellResult:
-        path = FIXTURES / "faults" / f"{fault}.py" if fault else None
+    def run(
+        cell_id: str, fault: str | Path | None = None, timeout_s: float | None = None
+    ) -> CellResult:
+        path = FIXTURES / "faults" / f"{fault}.py" if isinstance(fault, str) else fault
         (cell,) = _judged(Options(fault=path, timeout_s=timeout_s), [cell_id])
         return cell
 

@@ -47,7 +47,7 @@ def test_ragged_micro_batches_are_one_mean_over_tokens() -> None:
         (5.0, "HF#34191"),
         (300 / 70 / 2, "2 micro-batches once too often (U#4982"),
         (300 / 70 * 2, "are added up"),
-        (300 / 78, "78, the labels before the shift, where 70 are predicted"),
+        (300 / 78, "78, the labels before the shift, and 70 are predicted (HF#46204)"),
         (300 / 128, "128, all tokens, and 70 count (Z#1066)"),
         (300 / 99, "num_items_in_batch = 99"),
         (1.5, "labels that are not shifted (U#2933"),
