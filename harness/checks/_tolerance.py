@@ -8,6 +8,9 @@ from harness.precision_facts import Effective
 from harness.record import Record
 from harness.tolerances import Tolerance
 
+GPU_LIMIT = 0.01
+"""A policy: one bfloat16 rounds by 0.4 % (2**-8), so no mean over tokens moves by more than this."""
+
 _COARSEST_FIRST = ("bfloat16", "float16", "float32")
 """By significand: 8, 11 and 24 bits (IEEE 754-2008 and bfloat16)."""
 
@@ -20,16 +23,45 @@ class Comparison:
         name: What it is a figure of, in words.
         deviation: Relative; 0 is to the bit.
         tolerance: None where none was measured for this dtype.
+        on_gpu: Whether a GPU computed. Tolerances are measured on CPUs: beyond one, a GPU's rounding is
+            possible up to `GPU_LIMIT`.
     """
 
     name: str
     deviation: float
     tolerance: Tolerance | None
+    on_gpu: bool
 
     @property
     def fails(self) -> bool:
         """Whether it is beyond what clean runs do."""
-        return self.tolerance is not None and not self.tolerance.allows(self.deviation)
+        if self.tolerance is None or self.tolerance.allows(self.deviation):
+            return False
+        return not (self.on_gpu and self.deviation <= GPU_LIMIT)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether nothing was measured that could tell."""
+        if self.tolerance is None:
+            return True
+        return not (self.fails or self.tolerance.allows(self.deviation))
+
+
+def compare(record: Record, of: str, quantity: str, deviation: float, name: str = "") -> Comparison:
+    """Return a comparison, under the tolerance of the record's dtype.
+
+    Args:
+        record: Where both figures are from.
+        of: The check.
+        quantity: What is computed twice.
+        deviation: Relative.
+        name: Of this one figure; the quantity where there is but one.
+    """
+    hardware = record.hardware
+    on_gpu = hardware.device_capability is not None or (
+        hardware.kind == "native" and hardware.compute_capability is not None
+    )
+    return Comparison(name or quantity, deviation, find(record, of, quantity), on_gpu)
 
 
 def relative(a: float, b: float) -> float:
@@ -56,14 +88,15 @@ def dtype(record: Record) -> str:
 
 
 def uncalibrated(record: Record, comparisons: Sequence[Comparison]) -> str:
-    """Say how far the figures are apart that have no tolerance; empty where all have one."""
+    """Say how far the figures are apart that no tolerance judges; empty where there is none."""
     shown = list(_unjudged(comparisons))
-    return f"no tolerance was measured in {dtype(record)}: {'; '.join(shown)}" if shown else ""
+    where = f"in {dtype(record)}{' on a GPU' if any(c.on_gpu for c in comparisons) else ''}"
+    return f"no tolerance was measured {where}: {'; '.join(shown)}" if shown else ""
 
 
 def _unjudged(comparisons: Sequence[Comparison]) -> Iterator[str]:
     for one in comparisons:
-        if one.tolerance is None:
+        if one.is_unknown:
             yield f"{one.name} deviates by {one.deviation:.2g}"
 
 

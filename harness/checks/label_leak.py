@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.checks import Context, verdict
-from harness.checks._tolerance import Comparison, find, largest, uncalibrated
+from harness.checks._tolerance import Comparison, compare, largest, uncalibrated
 from harness.record import Record
 from harness.verdict import Outcome, Verdict
 
@@ -71,7 +71,7 @@ def _moved(record: Record) -> Iterator[Comparison]:
     for mode, moved in figures.items():
         # Logits that are no numbers show nothing.
         if moved is not None and math.isfinite(moved):
-            yield Comparison(f"earlier logits in {mode}", moved, find(record, NAME, QUANTITY))
+            yield compare(record, NAME, QUANTITY, moved, f"earlier logits in {mode}")
 
 
 def _leak(

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.checks import Context, verdict
 from harness.checks._loss_causes import evaluation_cause, step_cause, token_mean
-from harness.checks._tolerance import Comparison, find, largest, relative, uncalibrated
+from harness.checks._tolerance import Comparison, compare, find, largest, relative, uncalibrated
 from harness.record import BatchLoss, Record
 from harness.verdict import Outcome, Verdict
 
@@ -60,7 +60,7 @@ def judge(record: Record, context: Context) -> Verdict:
 def _step(record: Record) -> Iterator[Comparison]:
     wanted, reported = _wanted(record), _reported(record)
     if wanted is not None and reported is not None:
-        yield Comparison(STEP, relative(reported, wanted), find(record, NAME, STEP))
+        yield compare(record, NAME, STEP, relative(reported, wanted))
 
 
 def _evaluations(record: Record) -> Iterator[Comparison]:
@@ -69,7 +69,7 @@ def _evaluations(record: Record) -> Iterator[Comparison]:
         if means is not None and _is_number(evaluation.eval_loss):
             assert evaluation.eval_loss is not None
             deviation = min(relative(evaluation.eval_loss, mean) for mean in means)
-            yield Comparison(f"eval_loss {index}", deviation, find(record, NAME, EVALUATION))
+            yield compare(record, NAME, EVALUATION, deviation, f"eval_loss {index}")
 
 
 def _step_problem(record: Record) -> str:

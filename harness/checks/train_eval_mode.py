@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from harness.checks import Context, verdict
-from harness.checks._tolerance import Comparison, find, relative, uncalibrated
+from harness.checks._tolerance import compare, relative, uncalibrated
 from harness.record import Record
 from harness.verdict import Outcome, Verdict
 
@@ -29,7 +29,7 @@ def judge(record: Record, context: Context) -> Verdict:
     if not (math.isfinite(training) or math.isfinite(evaluation)):
         reason = f"both losses are {training}: there is no number to compare"
         return verdict(NAME, record, Outcome.SKIPPED, reason, **evidence)
-    compared = Comparison(QUANTITY, relative(training, evaluation), find(record, NAME, QUANTITY))
+    compared = compare(record, NAME, QUANTITY, relative(training, evaluation))
     said = f"{training:.5g} in train mode without dropout, {evaluation:.5g} in eval mode"
     if compared.fails:
         return verdict(

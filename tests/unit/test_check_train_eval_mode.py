@@ -53,3 +53,26 @@ def test_without_two_losses_it_is_skipped(probe: Probe | None, says: str) -> Non
 
     assert verdict.outcome is Outcome.SKIPPED
     assert says in verdict.message
+
+
+@pytest.mark.parametrize(
+    ("training", "outcome"),
+    [(4.2, Outcome.PASS), (4.21, Outcome.UNCALIBRATED), (4.3, Outcome.FAIL)],
+)
+def test_a_gpu_may_round_otherwise_than_the_cpus_it_was_measured_on(
+    training: float, outcome: Outcome
+) -> None:
+    record = make_record(
+        probe={"train_mode_loss": training}, hardware={"compute_capability": "9.0"}
+    )
+
+    assert judge(record, Context()).outcome is outcome
+
+
+def test_an_emulated_card_computes_as_the_cpu_does() -> None:
+    record = make_record(
+        probe={"train_mode_loss": 4.21},
+        hardware={"compute_capability": "8.0", "kind": "emulated"},
+    )
+
+    assert judge(record, Context()).outcome is Outcome.FAIL
