@@ -19,7 +19,9 @@ from harness.gate import judge_cells
 from harness.hardware import detect
 from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
 from harness.plan import Options, Plan, command_line, run_gate
+from harness.relation_sheet import run_sheet
 from harness.reports import faults as table_of_faults
+from harness.reports import relations as table_of_relations
 from harness.reports import terminal
 from harness.stacks_file import Override, Where, read_config
 
@@ -138,6 +140,40 @@ def faults(
     console.print(table_of_faults.render(trials))
     console.print(f"table: {table_of_faults.write(trials, command_line())}", soft_wrap=True)
     raise typer.Exit(trials.exit_code)
+
+
+@app.command()
+def relations(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME...]", help="All without a name.")
+    ] = None,
+    cell: Annotated[
+        list[str] | None, typer.Option(help="Id of a cell; else those of fixtures/relations.toml.")
+    ] = None,
+    search: Annotated[int, typer.Option(min=0, help="Recipes to generate for each relation.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of the generator.")] = 0,
+    fault: Annotated[Path | None, typer.Option(help="A fault plugin in every run.")] = None,
+    *,
+    fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
+    calibrate: Annotated[
+        bool, typer.Option(help="Print the tolerances that these runs give.")
+    ] = False,
+) -> None:
+    """See whether runs that must agree do: n x 1 = 1 x n, on = off, Unsloth = plain ..."""
+    plan = Plan(Options(fault=fault, fresh=fresh))
+    try:
+        outcome = run_sheet(plan, names or [], cell or [], search, seed, console)
+    except KeyboardInterrupt:
+        console.print("interrupted; finished cells are kept, run the same command to go on")
+        raise typer.Exit(2) from None
+    console.print(table_of_relations.render(outcome.trials))
+    for line in outcome.searched:
+        _say(line)
+    if calibrate:
+        typer.echo(table_of_relations.tolerances(outcome.all_trials, command_line()))
+    text = table_of_relations.markdown(outcome.trials, outcome.searched, command_line())
+    _say(f"table: {table_of_relations.write(text)}")
+    raise typer.Exit(outcome.exit_code)
 
 
 @app.command()

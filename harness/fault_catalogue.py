@@ -15,6 +15,7 @@ from harness.checks import all_checks
 from harness.errors import ConfigError, SelectionError, first_problem
 from harness.locations import FIXTURES
 from harness.matrix import Cell, Matrix
+from harness.recipe import field_words
 from harness.verdict import Outcome
 
 FOLDER = FIXTURES / "faults"
@@ -35,12 +36,7 @@ class _Entry(BaseModel):
         Raises:
             SelectionError, ConfigError, UnknownStackError: The cell or a recipe field is not there.
         """
-        cell = matrix.cell(self.cell)
-        if not self.recipe:
-            return cell
-        name = "+".join([cell.recipe.name, *_words(self.recipe)])
-        recipe = cell.recipe.scaled({**self.recipe, "name": name})
-        return Cell(cell.stack, cell.hardware, cell.dtype, recipe)
+        return matrix.cell(self.cell).varied(self.recipe)
 
 
 class Clean(_Entry):
@@ -49,7 +45,7 @@ class Clean(_Entry):
     @property
     def name(self) -> str:
         """The cell, and what its recipe has of its own."""
-        return " ".join([self.cell, *_words(self.recipe)])
+        return " ".join([self.cell, *field_words(self.recipe)])
 
 
 class Fault(_Entry):
@@ -162,11 +158,3 @@ def _fault(name: str, fields: dict[str, Any], path: Path) -> Fault:
         return Fault.model_validate({**fields, "name": name})
     except ValidationError as error:
         raise ConfigError(f"{path}: fault {name!r}: {first_problem(error, 'entry')}.") from error
-
-
-def _words(fields: dict[str, Any], prefix: str = "") -> list[str]:
-    words = []
-    for key, value in fields.items():
-        nested = isinstance(value, dict)
-        words += _words(value, f"{prefix}{key}.") if nested else [f"{prefix}{key}={value}"]
-    return words

@@ -1,8 +1,8 @@
 """Cells: what one run is, how matrix.toml expands into them, and how a user selects some."""
 
 import tomllib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import ConfigError, SelectionError, first_problem
 from harness.locations import FIXTURES
-from harness.recipe import Recipe, parse_recipe
+from harness.recipe import Recipe, digest, parse_recipe, parse_words
 from harness.stacks import LIVE, parse_name
 from harness.stacks_file import in_order
 
 DEFAULT_MATRIX = FIXTURES / "matrix.toml"
+_LONGEST_NAME = 160  # of 255 bytes: locks and evidence put something behind it
 ANY_GPU = "gpu"
 """Stands in matrix.toml for each CUDA GPU of the machine; without one its cells do not exist."""
 
@@ -37,7 +38,12 @@ class Cell:
     @property
     def slug(self) -> str:
         """The id as a file name."""
-        return self.id.replace("/", "__")
+        name = self.id.replace("/", "__")
+        return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}-{digest(name)}"
+
+    def varied(self, fields: Mapping[str, Any]) -> "Cell":
+        """Return the cell with fields of its recipe put in; see `Recipe.varied`."""
+        return replace(self, recipe=self.recipe.varied(fields))
 
 
 class _Block(BaseModel):
@@ -125,11 +131,14 @@ class Matrix:
     def cell(self, cell_id: str) -> Cell:
         """Build any cell by its id, in the default selection or not.
 
+        Fields of the recipe may follow its name: `.../mild+batch_size=2+lora.r=4`.
+
         Raises:
             SelectionError: Not four parts, or an unknown recipe.
+            ConfigError: A field that a recipe does not have, or a value out of range.
             UnknownStackError: No such stack.
         """
-        parts = cell_id.split("/")
+        parts = cell_id.split("/", 3)
         if len(parts) != 4:
             raise SelectionError(
                 f"{cell_id!r} is not a cell id: expected STACK/HARDWARE/DTYPE/RECIPE, for example "
@@ -137,12 +146,13 @@ class Matrix:
             )
         stack, hardware, dtype, recipe = parts
         parse_name(stack)
-        if recipe not in self.recipes:
+        name, *words = recipe.split("+")
+        if name not in self.recipes:
             raise SelectionError(
-                f"{cell_id!r}: unknown recipe {recipe!r}; {self._path.name} has "
+                f"{cell_id!r}: unknown recipe {name!r}; {self._path.name} has "
                 f"{', '.join(self.recipes)}."
             )
-        return Cell(stack, hardware, dtype, self.recipes[recipe])
+        return Cell(stack, hardware, dtype, self.recipes[name].varied(parse_words(words)))
 
     def _expand(self, block: _Block, gpus: Sequence[str]) -> Iterable[Cell]:
         unknown = [name for name in block.recipes if name not in self.recipes]

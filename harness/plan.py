@@ -63,6 +63,10 @@ class Plan:
         # Every cell has a record before any cell is measured again.
         return sorted(runs, key=lambda run: run.repeat)
 
+    def once(self, cells: Iterable[Cell]) -> list[Run]:
+        """Return one run a cell, whatever the matrix repeats."""
+        return [Run(self._prepare(cell)) for cell in cells]
+
     def _prepare(self, cell: Cell, *, first_step: bool = False) -> Experiment:
         return prepare(
             cell,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -58,6 +59,9 @@ class Recipe(BaseModel):
     optimizer: str = "adamw_torch"
     max_grad_norm: float = Field(1.0, ge=0.0)
     max_seq_length: int = Field(128, ge=8)
+    packing: bool = False
+    """Whether rows are joined into sequences of `max_seq_length` (TRL's; the reference has none)."""
+    pad_to_multiple_of: int | None = Field(None, ge=1)
     gradient_checkpointing: bool = False
     attention: Literal["eager", "sdpa"] = "eager"
     responses_only: bool = False
@@ -79,6 +83,75 @@ class Recipe(BaseModel):
             ConfigError: An unknown field or a value out of range.
         """
         return parse_recipe({**self.model_dump(mode="json"), **overrides})
+
+    def varied(self, fields: Mapping[str, Any]) -> "Recipe":
+        """Return the recipe with single fields put in, and named after those that change.
+
+        Args:
+            fields: Values by field; `lora` may be a mapping or spelled out (`lora.r`).
+
+        Returns:
+            A recipe named like `mild+batch_size=2+lora.r=4`, or this one where nothing changes.
+
+        Raises:
+            ConfigError: An unknown field or a value out of range.
+        """
+        here = _flat(self.model_dump(mode="json"))
+        asked = parse_recipe(_nested({**here, **_flat(fields)}))
+        changed = {n: v for n, v in _flat(asked.model_dump(mode="json")).items() if v != here[n]}
+        if not changed:
+            return self
+        base, *words = self.name.split("+")
+        named = dict(word.split("=", 1) for word in words) | dict(_words(changed))
+        name = "+".join([base, *(f"{field}={named[field]}" for field in sorted(named))])
+        return asked.model_copy(update={"name": name})
+
+
+def field_words(fields: Mapping[str, Any]) -> list[str]:
+    """Return `batch_size=2`, `lora.r=4` ... as they stand in the name of a recipe."""
+    return [f"{name}={text}" for name, text in _words(_flat(fields))]
+
+
+def parse_words(words: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of `field_words`.
+
+    Raises:
+        ConfigError: A word without `=`.
+    """
+    fields: dict[str, Any] = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise ConfigError(f"{word!r} is not FIELD=VALUE, as in batch_size=2 or lora.r=4.")
+        fields[name] = text.split(",") if name == "lora.target_modules" else _value(text)
+    return fields
+
+
+def _words(flat: Mapping[str, Any]) -> list[tuple[str, str]]:
+    def text(value: Any) -> str:
+        if isinstance(value, list | tuple):
+            return ",".join(value)
+        return value if isinstance(value, str) else json.dumps(value)
+
+    return [(name, text(value)) for name, value in flat.items()]
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _flat(fields: Mapping[str, Any]) -> dict[str, Any]:
+    lora = fields.get("lora", {})
+    rest = {name: value for name, value in fields.items() if name != "lora"}
+    return rest | {f"lora.{name}": value for name, value in lora.items()}
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    lora = {name.removeprefix("lora."): v for name, v in flat.items() if name.startswith("lora.")}
+    return {n: v for n, v in flat.items() if not n.startswith("lora.")} | {"lora": lora}
 
 
 def digest(value: Any) -> str:

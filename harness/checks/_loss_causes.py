@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 
-from harness.checks._tolerance import relative
+from harness.comparison import relative
 from harness.record import BatchLoss, Evaluation, Record
 from harness.tolerances import Tolerance
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from harness.checks import Context, verdict
-from harness.checks._tolerance import Comparison, compare, largest, uncalibrated
+from harness.comparison import Comparison, compare, largest, uncalibrated
 from harness.record import Record
 from harness.verdict import Outcome, Verdict
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from harness.checks import Context, verdict
 from harness.checks._loss_causes import evaluation_cause, step_cause, token_mean
-from harness.checks._tolerance import Comparison, compare, find, largest, relative, uncalibrated
+from harness.comparison import Comparison, compare, find, largest, relative, uncalibrated
 from harness.record import BatchLoss, Record
 from harness.verdict import Outcome, Verdict
 

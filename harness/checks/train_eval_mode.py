@@ -7,7 +7,7 @@ import math
 from typing import Any
 
 from harness.checks import Context, verdict
-from harness.checks._tolerance import compare, relative, uncalibrated
+from harness.comparison import compare, relative, uncalibrated
 from harness.record import Record
 from harness.verdict import Outcome, Verdict
 

@@ -54,6 +54,8 @@ def load(job: Job) -> Loaded:
 
 def trainer(job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: list[Any]) -> Any:
     """Build transformers' Trainer over the same tokens that TRL would make of the texts."""
+    if job.recipe["packing"]:
+        raise ValueError("packing is TRL's: the reference trains one row beside the other")
     arguments = training_arguments(job)
     if job.request["load"] == "auto" and "bf16" not in arguments:
         arguments["bf16"] = job.hardware["bf16"]
@@ -70,7 +72,7 @@ def trainer(job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: li
         train_dataset=rows["train"],
         eval_dataset=rows["eval"],
         args=TrainingArguments(**loaded.requested),
-        data_collator=_collator(loaded),
+        data_collator=_collator(loaded, job.recipe["pad_to_multiple_of"] or 1),
         callbacks=callbacks,
     )
 
@@ -107,11 +109,13 @@ def _tokenize(text: str, tokenizer: Any, job: Job) -> dict[str, list[int]]:
     return {"input_ids": tokens, "labels": labels}
 
 
-def _collator(loaded: Loaded) -> Callable[[list[dict[str, list[int]]]], dict[str, torch.Tensor]]:
+def _collator(
+    loaded: Loaded, multiple: int
+) -> Callable[[list[dict[str, list[int]]]], dict[str, torch.Tensor]]:
     pad_id, typed = loaded.tokenizer.pad_token_id, compat.takes_token_type_ids(loaded.model)
 
     def collate(batch: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
-        padded = _pad(batch, pad_id)
+        padded = _pad(batch, pad_id, multiple)
         if typed:
             # Text only: 1 would be an image's token.
             padded["token_type_ids"] = torch.zeros_like(padded["input_ids"])
@@ -120,8 +124,9 @@ def _collator(loaded: Loaded) -> Callable[[list[dict[str, list[int]]]], dict[str
     return collate
 
 
-def _pad(batch: list[dict[str, list[int]]], pad_id: int) -> dict[str, torch.Tensor]:
+def _pad(batch: list[dict[str, list[int]]], pad_id: int, multiple: int) -> dict[str, torch.Tensor]:
     length = max(len(row["input_ids"]) for row in batch)
+    length = -(-length // multiple) * multiple
 
     def padded(name: str, value: int) -> torch.Tensor:
         return torch.tensor([row[name] + [value] * (length - len(row[name])) for row in batch])

@@ -13,6 +13,9 @@ from . import compat
 from .backend import INSTRUCTION_PART, RESPONSE_PART, Loaded, requested_dtype, training_arguments
 from .job import Job
 
+_ATTENTION = {"q_proj", "k_proj", "v_proj", "o_proj"}
+_MLP = {"gate_proj", "up_proj", "down_proj"}
+
 
 def load(job: Job) -> Loaded:
     """Load through `FastModel`, with LoRA on the language layers only."""
@@ -31,8 +34,7 @@ def load(job: Job) -> Loaded:
         model,
         finetune_vision_layers=False,
         finetune_language_layers=True,
-        finetune_attention_modules=True,
-        finetune_mlp_modules=True,
+        **_targets(set(lora["target_modules"])),
         r=lora["r"],
         lora_alpha=lora["alpha"],
         lora_dropout=lora["dropout"],
@@ -46,15 +48,26 @@ def load(job: Job) -> Loaded:
     return Loaded(model, tokenizer)
 
 
+def _targets(modules: set[str]) -> dict[str, Any]:
+    """Return Unsloth's switches for whole groups; names for less, which a vision tower shares."""
+    attention, mlp = modules >= _ATTENTION, modules >= _MLP
+    switches = {"finetune_attention_modules": attention, "finetune_mlp_modules": mlp}
+    if modules == (_ATTENTION if attention else set()) | (_MLP if mlp else set()):
+        return switches
+    return {"target_modules": sorted(modules)}
+
+
 def trainer(job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: list[Any]) -> Any:
     """Build TRL's SFTTrainer over a `text` column."""
     arguments = {
         **training_arguments(job),
         "dataset_text_field": "text",
         "max_length": job.recipe["max_seq_length"],
-        "packing": False,
+        "packing": job.recipe["packing"],
         "dataset_num_proc": 1,
     }
+    if job.recipe["pad_to_multiple_of"] is not None:
+        arguments["pad_to_multiple_of"] = job.recipe["pad_to_multiple_of"]
     loaded.requested = compat.accepted(SFTConfig.__init__, arguments)
     built = SFTTrainer(
         model=loaded.model,

@@ -1,0 +1,56 @@
+"""fixtures/relations.toml: the cells that relations run on, and the violations that are findings."""
+
+import tomllib
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import ConfigError, first_problem
+from harness.locations import FIXTURES
+
+SETTINGS = FIXTURES / "relations.toml"
+
+
+class Known(BaseModel):
+    """A quantity that current releases violate.
+
+    Attributes:
+        finding: The page with its reproduction, from the project's root.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    relation: str
+    quantity: str
+    finding: str
+
+
+class Settings(BaseModel):
+    """The file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    version: int = Field(alias="schema", ge=1, le=1)
+    cells: tuple[str, ...] = Field(min_length=1)
+    known: tuple[Known, ...] = ()
+
+    def finding(self, relation: str, quantity: str) -> str | None:
+        """Return the page of a known violation, None where it is none."""
+        wanted = (relation, quantity)
+        return next((k.finding for k in self.known if (k.relation, k.quantity) == wanted), None)
+
+
+def read_settings(path: Path = SETTINGS) -> Settings:
+    """Read the file.
+
+    Raises:
+        ConfigError: Unreadable, not TOML, or a field that is unknown or missing.
+    """
+    try:
+        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}.") from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {first_problem(error)}.") from error

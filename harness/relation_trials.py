@@ -1,0 +1,158 @@
+"""Run the variants of relations for real, and judge what differs by the measured tolerances."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from harness.comparison import Comparison, compare, dtype, uncalibrated
+from harness.errors import SelectionError
+from harness.matrix import Cell
+from harness.plan import Plan
+from harness.record import Record
+from harness.relation_settings import Settings
+from harness.relations import Deviation, NotApplicable, Relation, all_relations
+from harness.verdict import Outcome, Verdict
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A relation on a cell.
+
+    Attributes:
+        variants: The cells it needs by name; none where it does not apply.
+        deviations: What was measured; none where a run did not finish.
+        dtype: The effective dtype that the tolerances are for; empty without a run.
+    """
+
+    relation: Relation
+    cell: Cell
+    variants: Mapping[str, Cell]
+    deviations: tuple[Deviation, ...]
+    dtype: str
+    verdict: Verdict
+
+
+def select(names: Sequence[str]) -> tuple[Relation, ...]:
+    """Return the relations of these names, all of them for no name.
+
+    Raises:
+        SelectionError: There is no relation of that name.
+    """
+    known = {relation.name: relation for relation in all_relations()}
+    for name in names:
+        if name not in known:
+            raise SelectionError(f"no relation {name!r}; there are {', '.join(known)}.")
+    return tuple(known[name] for name in names) or tuple(known.values())
+
+
+def run_relations(
+    relations: Sequence[Relation],
+    cells: Sequence[Cell],
+    plan: Plan,
+    settings: Settings,
+    console: Console,
+) -> list[Trial]:
+    """Run what the relations need and is not finished, each run once, and judge every relation.
+
+    Raises:
+        HarnessError: A cell that cannot be resolved here.
+    """
+    asked: list[tuple[Relation, Cell, dict[str, Cell], str]] = []
+    for cell in cells:
+        for relation in relations:
+            try:
+                asked.append((relation, cell, relation.variants(cell), ""))
+            except NotApplicable as reason:
+                asked.append((relation, cell, {}, str(reason)))
+    wanted = {v.id: v for _, _, variants, _ in asked for v in variants.values()}
+    runs = plan.once(wanted.values())
+    records = {r.run.experiment.cell.id: r.record for r in plan.execute(runs, console)}
+    return [
+        judge(relation, cell, variants, records, settings, skipped)
+        for relation, cell, variants, skipped in asked
+    ]
+
+
+def judge(
+    relation: Relation,
+    cell: Cell,
+    variants: Mapping[str, Cell],
+    records: Mapping[str, Record],
+    settings: Settings,
+    skipped: str = "",
+) -> Trial:
+    """Judge one relation by the records of its variants.
+
+    Args:
+        relation: What must hold.
+        cell: What it is asked of.
+        variants: The relation's cells by name.
+        records: Records by cell id; more than needed does no harm.
+        settings: Names the violations that are findings.
+        skipped: Why there are no variants.
+    """
+
+    def trial(
+        outcome: Outcome, message: str, deviations: Sequence[Deviation] = (), of: str = ""
+    ) -> Trial:
+        verdict = Verdict(
+            check=relation.name,
+            cell_id=cell.id,
+            outcome=outcome,
+            message=message,
+            evidence={d.quantity: d.value for d in deviations},
+        )
+        return Trial(relation, cell, variants, tuple(deviations), of, verdict)
+
+    if skipped:
+        return trial(Outcome.SKIPPED, skipped)
+    mine = {name: records[variant.id] for name, variant in variants.items()}
+    for name, record in mine.items():
+        if record.status != "COMPLETED":
+            reason = record.failure.message if record.failure else "it left no reason"
+            return trial(Outcome(record.status), f"the run {name!r} did not finish: {reason}")
+    try:
+        deviations = _largest(list(relation.deviations(mine)))
+    except NotApplicable as reason:
+        return trial(Outcome.SKIPPED, str(reason))
+    last = list(mine.values())[-1]
+    outcome, message = _judged(relation.name, deviations, last, settings)
+    return trial(outcome, message, deviations, dtype(last))
+
+
+def _judged(
+    name: str, deviations: Sequence[Deviation], record: Record, settings: Settings
+) -> tuple[Outcome, str]:
+    known, compared = [], []
+    for deviation in deviations:
+        one = compare(record, name, deviation.quantity, deviation.value, _said(deviation))
+        finding = settings.finding(name, deviation.quantity)
+        if finding is None:
+            compared.append(one)
+        elif one.tolerance is None or one.fails:
+            known.append(f"known: {_said(deviation)} deviates by {one.deviation:.2g} ({finding})")
+    if failed := [one for one in compared if one.fails]:
+        return Outcome.FAIL, "; ".join([*map(_beyond, failed), *known])
+    if unknown := uncalibrated(record, compared):
+        return Outcome.UNCALIBRATED, "; ".join([unknown, *known])
+    held = ", ".join(f"{d.quantity} to {d.value:.2g}" for d in deviations)
+    return Outcome.PASS, "; ".join([f"holds: {held}", *known])
+
+
+def _beyond(one: Comparison) -> str:
+    allowed = one.tolerance.relative if one.tolerance else 0.0
+    return f"{one.name} deviates by {one.deviation:.2g}, allowed {allowed:.0e}"
+
+
+def _said(deviation: Deviation) -> str:
+    return f"{deviation.quantity} ({deviation.where})"
+
+
+def _largest(deviations: Sequence[Deviation]) -> list[Deviation]:
+    """Return the largest deviation of each quantity, in order of appearance."""
+    found: dict[str, Deviation] = {}
+    for one in deviations:
+        if one.quantity not in found or one.value > found[one.quantity].value:
+            found[one.quantity] = one
+    return list(found.values())

@@ -1,0 +1,44 @@
+"""How far two computations of one quantity lie apart."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """One comparison, judged by the tolerance of its relation, quantity and dtype.
+
+    Attributes:
+        quantity: What is compared, as fixtures/tolerances.toml names it.
+        value: |a - b| / |b|; `inf` where a side is missing, failed or not a number.
+        where: The runs and the step or evaluation, in words.
+    """
+
+    quantity: str
+    value: float
+    where: str
+
+
+def relative(a: float | None, b: float | None) -> float:
+    """Return |a - b| / |b|, 0 for equal numbers, `inf` where a side is none or no number."""
+    if a is None or b is None or not (math.isfinite(a) and math.isfinite(b)):
+        return math.inf
+    if a == b:
+        return 0.0
+    return abs(a - b) / abs(b) if b else math.inf
+
+
+def flag(quantity: str, *, violated: bool, where: str) -> Deviation:
+    """Return a comparison that has no distance: 0 or `inf`."""
+    return Deviation(quantity, math.inf if violated else 0.0, where)
+
+
+def largest(quantity: str, found: Iterable[tuple[float, str]]) -> Deviation:
+    """Return the largest of some distances; `inf` where there is nothing to compare."""
+    value, where = max(found, default=(math.inf, "nothing to compare"))
+    return Deviation(quantity, value, where)
+
+
+class NotApplicable(Exception):  # noqa: N818 - not an error: the answer is SKIPPED
+    """The relation has nothing to say of a cell; the message is why."""
