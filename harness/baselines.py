@@ -150,9 +150,9 @@ def _refuse_unfit(record: Record) -> None:
     name = f"{record.cell_id} repeat {record.repeat}"
     if record.fault is not None:
         raise BaselineError(f"{name} ran with the fault {record.fault!r} injected. Run it without.")
-    if record.first_step:
+    if record.extras:
         raise BaselineError(
-            f"{name} kept its first step's tensors, which takes time. Run it without."
+            f"{name} ran with the extras {', '.join(record.extras)}, which take time. Run it without."
         )
     if record.status != "COMPLETED":
         raise BaselineError(f"{name} ended as {record.status}. Only completed runs are approved.")

@@ -14,6 +14,7 @@ from harness.experiment import Experiment
 from harness.hardware import Machine, to_record
 from harness.record import (
     Adapter,
+    Afterwards,
     BaseWeights,
     Evaluation,
     ExecutedPath,
@@ -95,7 +96,7 @@ def build_record(
         duration_s=ending.duration_s,
         harness_version=__version__,
         fault=experiment.fault_file.stem if experiment.fault_file else None,
-        first_step=experiment.first_step,
+        extras=sorted(experiment.extras),
         dtype_request=experiment.cell.dtype,
         recipe=experiment.cell.recipe.model_dump(mode="json"),
         recipe_digest=experiment.cell.recipe.digest,
@@ -111,6 +112,7 @@ def build_record(
         rows={split: Rows(**row) for event in _of("rows", events) for split, row in event.items()},
         probe=next((Probe(**event) for event in _of("probe", events)), None),
         scaler=Scaler(**evidence["scaler"]) if evidence else None,
+        afterwards=[Afterwards(**event) for event in _of("afterwards", events)],
         translations=translations,
         scores=score(translations),
         data={"model": experiment.model_dir.name, "data": experiment.data_file.name},

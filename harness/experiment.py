@@ -1,7 +1,9 @@
 """An experiment: a cell with everything resolved for this machine, and the key that names it."""
 
 import json
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,8 +17,25 @@ from harness.precision import Request, request
 from harness.recipe import Recipe, digest, file_digest
 from harness.stacks import Stack, load_stack
 
-FIRST_STEP = "first_step.safetensors"
+FIRST_STEP_FILE = "first_step.safetensors"
 """The payload's evidence file in its work folder."""
+
+
+class Extra(StrEnum):
+    """What a run does only where it is asked to. Its key is another one then."""
+
+    FIRST_STEP = "first_step"
+    """Keeps the first step's tensors."""
+    RELOAD = "reload"
+    """Saves the adapter, and evaluates it again in a fresh process."""
+    MERGE = "merge"
+    """Merges the adapter into the base, and evaluates that checkpoint in a fresh process."""
+    RESUME = "resume"
+    """Saves a checkpoint at each epoch, and goes on from the second in a fresh process."""
+
+
+AFTERWARDS = frozenset({Extra.RELOAD, Extra.MERGE, Extra.RESUME})
+"""What starts fresh processes of the stack when training is over."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +45,7 @@ class Experiment:
     Attributes:
         key: Digest of all that determines the result: cell, stack, device, inputs, payload. Records
             with equal keys are repeats of one experiment.
-        first_step: Whether the run keeps its first step's tensors. Its key is another one then.
+        extras: What the run does beside training.
         timeout_s: Wall seconds one run may take.
         threads: CPU threads of the payload.
     """
@@ -38,7 +57,7 @@ class Experiment:
     model_dir: Path
     data_file: Path
     fault_file: Path | None
-    first_step: bool
+    extras: frozenset[Extra]
     timeout_s: float
     threads: int
     parallel_cells: int
@@ -61,7 +80,7 @@ class Experiment:
             "work_dir": str(work_dir),
             "events_file": str(events_file),
             "fault_file": str(self.fault_file) if self.fault_file else None,
-            "first_step_file": str(work_dir / FIRST_STEP) if self.first_step else None,
+            "extras": sorted(self.extras),
         }
         job_file = work_dir / "job.json"
         job_file.write_text(json.dumps(job, indent=1) + "\n", encoding="utf-8")
@@ -76,7 +95,7 @@ def prepare(
     parallel_cells: int = 1,
     fault: Path | None = None,
     timeout_s: float | None = None,
-    first_step: bool = False,
+    extras: AbstractSet[Extra] = frozenset(),
 ) -> Experiment:
     """Resolve a cell for this machine: stack, hardware, model and data, none of them built or read.
 
@@ -100,7 +119,7 @@ def prepare(
         "payload": _payload_digest(),
         "threads": matrix.threads,
         "fault": file_digest(fault) if fault else None,
-    } | ({"first_step": True} if first_step else {})
+    } | ({"extras": sorted(extras)} if extras else {})
     return Experiment(
         cell=cell,
         stack=stack,
@@ -109,7 +128,7 @@ def prepare(
         model_dir=model_dir,
         data_file=data_file,
         fault_file=fault.resolve() if fault else None,
-        first_step=first_step,
+        extras=frozenset(extras),
         timeout_s=timeout_s or matrix.timeout_s,
         threads=matrix.threads,
         parallel_cells=parallel_cells,

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from harness.dispatch.local import Result, Run
 from harness.errors import IncompleteError
+from harness.experiment import Extra
 from harness.explain import Explanation, explain
 from harness.first_step import FirstStep, read
 from harness.locations import reports_dir
@@ -32,7 +33,8 @@ def sides(plan: Plan, cell_ids: Sequence[str], console: Console) -> list[Side]:
         IncompleteError: A cell did not complete.
         CorruptRecordError: A kept first step cannot be read.
     """
-    runs = plan.first_steps(plan.matrix.cell(cell_id) for cell_id in cell_ids)
+    cells = [plan.matrix.cell(cell_id) for cell_id in cell_ids]
+    runs = plan.runs(cells, extras={Extra.FIRST_STEP})
     unique = {run.experiment.key: run for run in runs}
     results = plan.execute(list(unique.values()), console, FOLDER)
     by_key = {result.run.experiment.key: result for result in results}

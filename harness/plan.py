@@ -5,6 +5,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from harness import __version__, reports
 from harness.dispatch.local import LocalDispatcher, Result, Run
-from harness.experiment import Experiment, prepare
+from harness.experiment import Experiment, Extra, prepare
 from harness.gate import GateResult, judge_cells
 from harness.hardware import Machine, detect
 from harness.locations import reports_dir
@@ -49,25 +50,21 @@ class Plan:
         self.matrix: Matrix = load_matrix(options.matrix, gpus, options.overrides)
         self.jobs = options.jobs or max(1, self.machine.cores // self.matrix.threads)
 
-    def first_steps(self, cells: Iterable[Cell]) -> list[Run]:
-        """Return one run a cell that keeps its first step's tensors, for `harness.explain`."""
-        return [Run(self._prepare(cell, first_step=True)) for cell in cells]
-
     def runs(self, cells: Iterable[Cell]) -> list[Run]:
         """Return every run of the cells, first runs before repeats."""
         runs = [
-            Run(self._prepare(cell), repeat)
+            Run(self._prepare(cell, frozenset()), repeat)
             for cell in cells
             for repeat in range(self.matrix.repeats(cell))
         ]
         # Every cell has a record before any cell is measured again.
         return sorted(runs, key=lambda run: run.repeat)
 
-    def once(self, cells: Iterable[Cell]) -> list[Run]:
+    def once(self, cells: Iterable[Cell], extras: AbstractSet[Extra] = frozenset()) -> list[Run]:
         """Return one run a cell, whatever the matrix repeats."""
-        return [Run(self._prepare(cell)) for cell in cells]
+        return [Run(self._prepare(cell, extras)) for cell in cells]
 
-    def _prepare(self, cell: Cell, *, first_step: bool = False) -> Experiment:
+    def _prepare(self, cell: Cell, extras: AbstractSet[Extra]) -> Experiment:
         return prepare(
             cell,
             self.matrix,
@@ -75,7 +72,7 @@ class Plan:
             parallel_cells=self.jobs,
             fault=self.options.fault,
             timeout_s=self.options.timeout_s,
-            first_step=first_step,
+            extras=extras,
         )
 
     def execute(

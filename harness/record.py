@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from harness.errors import CorruptRecordError, StorageError, first_problem
 
@@ -69,13 +69,15 @@ class Evaluation(_Data):
     token_accuracy: Number = None
     """Share of supervised tokens whose arg-max is right, from the same logits."""
     tokens: int = 0
+    row_losses: list[Number] = []
+    """As token_loss, of each evaluation row in order; None for a row without a supervised token."""
     wall_s: float = 0.0
     batches: list[BatchLoss] = []
     """What `token_loss` is made of."""
 
 
 class Phase(_Data):
-    """A stretch of the payload: import, load, data, train, probe, generate, save."""
+    """A stretch of the payload: import, load, data, train, probe, generate, save, and what comes after."""
 
     name: str
     wall_s: float
@@ -261,6 +263,57 @@ class Failure(_Data):
     output_tail: str = ""
 
 
+class Tokenizer(_Data):
+    """The tokenizer as its loader returned it."""
+
+    digest: str
+    """Over the vocabulary, the special tokens and the chat template."""
+    eos_token: str | None = None
+
+
+class Difference(_Data):
+    """Two sets of tensors, compared by name."""
+
+    tensors: int
+    """Tensors in both."""
+    missing: list[str] = []
+    """In the one that is judged there is no such tensor."""
+    unexpected: list[str] = []
+    """In the one that is judged only."""
+    largest: Number = None
+    """Largest relative 2-norm of a difference over the tensors in both; None without any."""
+    where: str = ""
+    """The tensor with the largest difference."""
+
+
+class Afterwards(_Data):
+    """What was found when training was over, in the run itself or in a fresh process of its stack."""
+
+    kind: Literal["trained", "reload", "merge", "base", "resume"]
+    """`trained`: the run itself as it saved. `reload`: base and saved adapter. `merge`: the merged
+    checkpoint. `base`: the checkpoint without adapter, loaded as the merged one. `resume`: the run
+    from its second epoch on."""
+    how: str = ""
+    """The call that saved or loaded it."""
+    failure: Failure | None = None
+    """What ended it early; the other figures are those until then."""
+    tokenizer: Tokenizer | None = None
+    dtypes: dict[str, int] = {}
+    """Parameters, the adapter's apart: dtype -> number of tensors."""
+    lora: dict[str, int] = {}
+    """Parameters of the adapter: dtype -> number of tensors."""
+    adapter: Difference | None = None
+    """`trained`: the file against memory. `reload`: memory against the file. `resume`: the adapter at
+    the end against that of the uninterrupted run."""
+    adapter_digest: str | None = None
+    optimizer: Difference | None = None
+    """`resume`: the optimizer's state at the end against that of the uninterrupted run."""
+    resumed_from: int | None = None
+    """Step of the checkpoint."""
+    evaluations: list[Evaluation] = []
+    steps: list[Step] = []
+
+
 class StackInfo(_Data):
     """The environment the cell ran in."""
 
@@ -320,8 +373,9 @@ class Record(_Data):
     harness_version: str
     fault: str | None = None
     """Name of the fault plugin that was injected; such a record never becomes a baseline."""
-    first_step: bool = False
-    """Whether the first step's tensors were kept; such a record never becomes a baseline."""
+    extras: list[str] = []
+    """What the run did beside training (`harness.experiment.Extra`); such a record never becomes a
+    baseline."""
     dtype_request: str
     recipe: dict[str, Any]
     recipe_digest: str
@@ -337,10 +391,21 @@ class Record(_Data):
     rows: dict[Literal["train", "evaluation"], Rows] = {}
     probe: Probe | None = None
     scaler: Scaler | None = None
+    afterwards: list[Afterwards] = []
     translations: list[Translation] = []
     scores: TranslationScores | None = None
     data: dict[str, Any] = {}
     """Row and token counts, and digests of model, tokenizer and data files."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _former_first_step(cls, data: Any) -> Any:
+        # Until there was a second extra, the first had a field of its own.
+        if isinstance(data, dict) and "first_step" in data:
+            data = dict(data)
+            if data.pop("first_step"):
+                data.setdefault("extras", ["first_step"])
+        return data
 
     @property
     def eval_losses(self) -> list[float]:

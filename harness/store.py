@@ -5,7 +5,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from harness.errors import CorruptRecordError
-from harness.experiment import Experiment
+from harness.experiment import Experiment, Extra
 from harness.record import Record, read_record, write_record
 
 
@@ -32,7 +32,10 @@ class RecordStore:
         path = self.path(experiment, repeat)
         if not path.exists():
             return None
-        if experiment.first_step and not self.first_step(experiment, repeat).exists():
+        if (
+            Extra.FIRST_STEP in experiment.extras
+            and not self.first_step(experiment, repeat).exists()
+        ):
             return None
         try:
             record = read_record(path)

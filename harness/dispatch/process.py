@@ -17,7 +17,7 @@ import psutil
 from harness.collect import Ending, build_record, read_events
 from harness.dispatch.surroundings import cell_environment
 from harness.errors import StorageError
-from harness.experiment import FIRST_STEP, Experiment
+from harness.experiment import FIRST_STEP_FILE, Experiment
 from harness.hardware import Machine
 from harness.locations import PACKAGE
 from harness.record import Record
@@ -88,8 +88,8 @@ def run_process(
             limit_text=limit_text,
             oom_killer=process.returncode == -signal.SIGKILL and _oom_kills() > oom_kills,
         )
-        if (work_dir / FIRST_STEP).exists():
-            _keep(work_dir / FIRST_STEP, first_step)
+        if (work_dir / FIRST_STEP_FILE).exists():
+            _keep(work_dir / FIRST_STEP_FILE, first_step)
         return build_record(experiment, machine, repeat, read_events(events_file)[0], ending)
 
 

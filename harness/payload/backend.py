@@ -2,6 +2,7 @@
 
 import importlib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from .job import Job
@@ -18,6 +19,8 @@ class Loaded:
     tokenizer: Any
     requested: dict[str, Any] = field(default_factory=dict)
     """Training arguments as the trainer was given them, under the release's names."""
+    processor: Any = None
+    """What the tokenizer came in, for a model with a vision tower."""
 
 
 class Backend(Protocol):
@@ -30,6 +33,15 @@ class Backend(Protocol):
         self, job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: list[Any]
     ) -> Any:
         """Build the trainer over rendered `train` and `eval` texts."""
+
+    def reopen(self, job: Job, folder: str) -> Loaded:
+        """Load what was saved in `folder`: an adapter on its base, or a plain checkpoint."""
+
+    def merge(self, job: Job, loaded: Loaded, folder: str) -> str:
+        """Write base and adapter as one checkpoint, and return the call that did it.
+
+        The model in memory is of no further use.
+        """
 
     def prepare_generation(self, loaded: Loaded) -> None:
         """Switch the model to inference."""
@@ -67,7 +79,7 @@ def training_arguments(job: Job) -> dict[str, Any]:
         "eval_on_start": True,
         "logging_steps": 1,
         "logging_first_step": True,
-        "save_strategy": "no",
+        "save_strategy": "epoch" if "resume" in job.extras else "no",
         "report_to": "none",
         "disable_tqdm": True,
         "dataloader_num_workers": 0,
@@ -77,6 +89,19 @@ def training_arguments(job: Job) -> dict[str, Any]:
         {name: job.request[name] for name in ("bf16", "fp16") if job.request[name] is not None}
     )
     return arguments
+
+
+def is_adapter(folder: str) -> bool:
+    """Whether a folder holds a saved adapter, not a whole checkpoint."""
+    return (Path(folder) / "adapter_config.json").is_file()
+
+
+def merge_by_peft(loaded: Loaded, folder: str) -> str:
+    """Merge as peft documents it: `merge_and_unload`, then transformers' `save_pretrained`."""
+    merged = loaded.model.merge_and_unload()
+    merged.save_pretrained(folder)
+    (loaded.processor or loaded.tokenizer).save_pretrained(folder)
+    return "merge_and_unload().save_pretrained"
 
 
 def requested_dtype(job: Job) -> Any:

@@ -2,10 +2,12 @@
 
 The same lines are progress while the run lives, the measured figures when it ends, and all there is
 to know when it is killed. Kinds: `phase`, `phase_end`, `plan`, `step`, `evaluation`, `evidence`,
-`rows`, `probe`, `replaced`, `failure`, `done`.
+`rows`, `probe`, `replaced`, `afterwards`, `failure`, `done`; of a fresh process after training also
+`figures`.
 """
 
 import json
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -20,3 +22,13 @@ class EventLog:
         """Write one event; readers see whole lines only."""
         self._handle.write(json.dumps({"event": event, **fields}) + "\n")
         self._handle.flush()
+
+
+def failure_of(error: BaseException, phase: str) -> dict[str, Any]:
+    """Return the fields of `harness.record.Failure` while the error is handled."""
+    return {
+        "phase": phase,
+        "kind": type(error).__name__,
+        "message": str(error)[:4000],
+        "traceback": traceback.format_exc()[-12000:],
+    }

@@ -4,21 +4,21 @@ import gc
 from typing import Any
 
 from . import compat
+from .afterwards import Saved, Saver
 from .backend import Backend, Loaded, import_backend
 from .events import EventLog
 from .job import Job, read_rows
 from .phases import Phases
 
 
-def run(job: Job, events: EventLog, phases: Phases) -> None:
-    """Run the job; every figure leaves through `events`."""
-    with phases.phase("import"):
-        if job.hardware["kind"] == "emulated":
-            from . import emulation
+def run(job: Job, events: EventLog, phases: Phases) -> list[Saved]:
+    """Run the job; every figure leaves through `events`.
 
-            show = emulation.present if job.hardware["on_gpu"] else emulation.install
-            events.emit("replaced", parts=show(emulation.Profile.of(job.hardware)))
-        backend = import_backend(job.family)
+    Returns:
+        What fresh processes shall start from, if the job asks for any.
+    """
+    with phases.phase("import"):
+        backend = import_stack(job, events)
         from .evidence import Evidence
         from .faults import FaultContext
     # Unsloth collects garbage ten times a load; what was imported stays, so need not be walked.
@@ -29,11 +29,9 @@ def run(job: Job, events: EventLog, phases: Phases) -> None:
         loaded = backend.load(job)
         events.emit("replaced", parts=compat.mend(loaded.model))
         fault.model_ready(loaded.model)
+    saver = Saver(job, loaded)
     with phases.phase("data"):
-        rows = {"train": read_rows(job.train_file), "eval": read_rows(job.eval_file)}
-        texts = {
-            split: [_render(row, loaded.tokenizer, job) for row in rows[split]] for split in rows
-        }
+        texts = rendered(job, loaded.tokenizer)
         trainer = backend.trainer(job, loaded, texts, evidence.callbacks())
         evidence.attach(trainer, loaded, texts)
         fault.trainer_ready(trainer)
@@ -44,7 +42,28 @@ def run(job: Job, events: EventLog, phases: Phases) -> None:
         evidence.probe()
     if job.recipe["generate_rows"]:
         with phases.phase("generate"):
-            _translate(job, backend, loaded, rows["eval"][: job.recipe["generate_rows"]], events)
+            rows = read_rows(job.eval_file)[: job.recipe["generate_rows"]]
+            _translate(job, backend, loaded, rows, events)
+    return saver.save(backend, trainer, events, phases)
+
+
+def import_stack(job: Job, events: EventLog) -> Backend:
+    """Show the library its hardware, and import it."""
+    if job.hardware["kind"] == "emulated":
+        from . import emulation
+
+        show = emulation.present if job.hardware["on_gpu"] else emulation.install
+        events.emit("replaced", parts=show(emulation.Profile.of(job.hardware)))
+    return import_backend(job.family)
+
+
+def rendered(job: Job, tokenizer: Any) -> dict[str, list[str]]:
+    """Return the `train` and `eval` rows as texts in the tokenizer's chat template."""
+    files = {"train": job.train_file, "eval": job.eval_file}
+    return {
+        split: [_render(row, tokenizer, job) for row in read_rows(file)]
+        for split, file in files.items()
+    }
 
 
 def _messages(row: dict[str, str], job: Job) -> list[dict[str, Any]]:
@@ -67,8 +86,9 @@ def _translate(
 ) -> None:
     import torch
 
-    backend.prepare_generation(loaded)
     tokenizer = loaded.tokenizer
+    side = tokenizer.padding_side
+    backend.prepare_generation(loaded)
     prompts = [
         _template(_messages(row, job), tokenizer, add_generation_prompt=True) for row in rows
     ]
@@ -86,6 +106,8 @@ def _translate(
             eos_token_id=stop,
             pad_token_id=tokenizer.pad_token_id,
         )
+    # Unsloth has turned it too, and it would be saved with the tokenizer.
+    tokenizer.padding_side = side
     new_tokens = output[:, batch["input_ids"].shape[1] :]
     events.emit(
         "translations",

@@ -1,7 +1,7 @@
 """What the harness asks of one payload process."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ class Job:
         train_file: JSON lines with `source` and `target`; `eval_file` likewise.
         events_file: Where the answer goes.
         fault_file: A fault plugin, or None.
-        first_step_file: Where the first step's tensors go; None: they are not taken.
+        extras: What the run does beside training: `first_step`, `reload`, `merge`, `resume`.
+        again: In a fresh process after training: which of `reload`, `merge` and `resume` it does.
+        saved: The folder that it starts from.
     """
 
     cell_id: str
@@ -35,12 +37,19 @@ class Job:
     work_dir: str
     events_file: str
     fault_file: str | None = None
-    first_step_file: str | None = None
+    extras: list[str] = field(default_factory=list)
+    again: str | None = None
+    saved: str = ""
 
     @property
     def device(self) -> str:
         """The device type that the library under test sees."""
         return "cpu" if self.hardware["slug"] == "cpu" else "cuda"
+
+    @property
+    def first_step_file(self) -> str | None:
+        """Where the first step's tensors go; None: they are not taken."""
+        return f"{self.work_dir}/first_step.safetensors" if "first_step" in self.extras else None
 
     @classmethod
     def read(cls, path: Path) -> "Job":

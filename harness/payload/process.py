@@ -7,7 +7,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from .events import EventLog
+from .events import EventLog, failure_of
 from .job import Job
 from .phases import Phases
 
@@ -15,23 +15,28 @@ from .phases import Phases
 def main(job_file: Path) -> int:
     """Run one job and return the exit code: 0 done, 1 the fine-tune raised."""
     _die_with_parent()
+    # As a fresh process finds it: the libraries set variables when they are imported.
+    environment = dict(os.environ)
     job = Job.read(job_file)
     events = EventLog(job.events_file)
     phases = Phases(events)
     os.chdir(job.work_dir)
     try:
-        from .finetune import run
+        if job.again is not None:
+            from .again import run_again
 
-        run(job, events, phases)
+            run_again(job, events, phases)
+        else:
+            from .finetune import run
+
+            saved = run(job, events, phases)
+            if saved:
+                from .afterwards import follow
+
+                follow(job, saved, events, phases, environment)
     except BaseException as error:  # noqa: BLE001 - whatever ends the run is the result
         # C-level messages (allocator, glibc) went to stderr; the harness keeps its tail.
-        events.emit(
-            "failure",
-            phase=phases.current,
-            kind=type(error).__name__,
-            message=str(error)[:4000],
-            traceback=traceback.format_exc()[-12000:],
-        )
+        events.emit("failure", **failure_of(error, phases.current))
         traceback.print_exc()
         return 1
     events.emit("done")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
+from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from transformers import (
     AutoTokenizer,
     BitsAndBytesConfig,
@@ -14,7 +14,14 @@ from transformers import (
 )
 
 from . import compat
-from .backend import RESPONSE_PART, Loaded, requested_dtype, training_arguments
+from .backend import (
+    RESPONSE_PART,
+    Loaded,
+    is_adapter,
+    merge_by_peft,
+    requested_dtype,
+    training_arguments,
+)
 from .job import Job
 
 IGNORED = -100
@@ -23,18 +30,7 @@ IGNORED = -100
 def load(job: Job) -> Loaded:
     """Load the checkpoint and wrap the same modules with LoRA."""
     recipe, lora = job.recipe, job.recipe["lora"]
-    dtype = _dtype(job)
-    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": recipe["attention"]}
-    if job.request["load_in_4bit"]:
-        options["quantization_config"] = BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=dtype,
-        )
-    model = compat.model_class(job.model_dir).from_pretrained(
-        job.model_dir, device_map=job.device, **compat.loading_options(options)
-    )
+    model = _from_pretrained(job, job.model_dir, load_in_4bit=job.request["load_in_4bit"])
     tokenizer = AutoTokenizer.from_pretrained(job.model_dir)
     if job.request["load_in_4bit"]:
         model = prepare_model_for_kbit_training(
@@ -50,6 +46,20 @@ def load(job: Job) -> Loaded:
         task_type="CAUSAL_LM",
     )
     return Loaded(get_peft_model(model, config), tokenizer)
+
+
+def reopen(job: Job, folder: str) -> Loaded:
+    """Load a merged checkpoint, or a saved adapter on its base."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    if not is_adapter(folder):
+        return Loaded(_from_pretrained(job, folder, load_in_4bit=False), tokenizer)
+    base = _from_pretrained(job, job.model_dir, load_in_4bit=job.request["load_in_4bit"])
+    return Loaded(PeftModel.from_pretrained(base, folder), tokenizer)
+
+
+def merge(job: Job, loaded: Loaded, folder: str) -> str:
+    """Merge as peft does it."""
+    return merge_by_peft(loaded, folder)
 
 
 def trainer(job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: list[Any]) -> Any:
@@ -80,6 +90,21 @@ def trainer(job: Job, loaded: Loaded, texts: dict[str, list[str]], callbacks: li
 def prepare_generation(loaded: Loaded) -> None:
     """Switch dropout off; plain transformers needs no more."""
     loaded.model.eval()
+
+
+def _from_pretrained(job: Job, folder: str, *, load_in_4bit: bool) -> Any:
+    dtype = _dtype(job)
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": job.recipe["attention"]}
+    if load_in_4bit:
+        options["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+    return compat.model_class(folder).from_pretrained(
+        folder, device_map=job.device, **compat.loading_options(options)
+    )
 
 
 def _dtype(job: Job) -> torch.dtype:

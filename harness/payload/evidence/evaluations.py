@@ -75,12 +75,14 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
             token_accuracy=self._correct / tokens if tokens else None,
             tokens=tokens,
             batches=self._batches,
+            row_losses=self._row_losses,
             wall_s=time.perf_counter() - self._started,
         )
 
     def _clear(self) -> None:
         self._batches: list[dict[str, Any]] = []
         self._correct = 0
+        self._row_losses: list[float | None] = []
 
     @torch.no_grad()
     def _forward(self, model: Any, args: Any, kwargs: Any, output: Any) -> None:
@@ -97,17 +99,22 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
         targets = labels[:, 1:]
         supervised = targets != IGNORED
         self._correct += int((logits[:, :-1].argmax(-1) == targets)[supervised].sum())
+        losses = [
+            summed_cross_entropy(row, wanted)
+            for row, wanted in zip(logits[:, :-1], targets, strict=True)
+        ]
+        counts = supervised.sum(-1).tolist()
+        rows = sum(1 for _ in sequences(batch))
         self._batches.append(
             {
-                "loss": sum(
-                    summed_cross_entropy(row, wanted)
-                    for row, wanted in zip(logits[:, :-1], targets, strict=True)
-                ),
-                "tokens": int(supervised.sum()),
+                "loss": sum(losses),
+                "tokens": sum(counts),
                 "labels": int((labels != IGNORED).sum()),
-                "rows": sum(1 for _ in sequences(batch)),
+                "rows": rows,
             }
         )
+        if rows == len(losses):   # else rows share a sequence
+            self._row_losses += [s / n if n else None for s, n in zip(losses, counts, strict=True)]
 
     def _logits_without_labels(self, model: Any, kwargs: dict[str, Any]) -> Any:
         inputs = {name: kwargs[name] for name in _MODEL_INPUTS if name in kwargs}

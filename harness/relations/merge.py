@@ -1,0 +1,35 @@
+"""A merged checkpoint, loaded plainly in a fresh process, is base and adapter: not more, not less.
+
+Regressions: the reloaded merge gives other losses (unslothai/unsloth#3045, #5410); merging changes the
+eos token (unslothai/unsloth#5386).
+"""
+
+import math
+from collections.abc import Iterator
+
+from harness.record import Evaluation, Record
+from harness.relations import _afterwards as parts
+from harness.relations.deviation import Deviation
+
+
+def deviations(record: Record) -> Iterator[Deviation]:
+    """Compare the losses of the evaluation rows with the trained model's, and with the base's.
+
+    Args:
+        record: Of a run with the extra `merge`.
+    """
+    merged, base = parts.entry(record, "merge"), parts.entry(record, "base")
+    for found, kind in ((merged, "merge"), (base, "base")):
+        if failed := parts.broken(found, kind):
+            yield failed
+            return
+    assert merged is not None
+    assert base is not None
+    yield from parts.evaluation(merged.evaluations, record.evaluations)
+    same = _losses(merged.evaluations) == _losses(base.evaluations)
+    yield Deviation("merged is the base", math.inf if same else 0.0)
+    yield from parts.tokenizers(merged.tokenizer, base.tokenizer)
+
+
+def _losses(evaluations: list[Evaluation]) -> list[list[float | None]]:
+    return [[e.token_loss, *e.row_losses] for e in evaluations]
