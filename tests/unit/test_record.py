@@ -131,3 +131,12 @@ def test_folder_that_is_a_file_is_a_storage_error(tmp_path: Path) -> None:
 
     with pytest.raises(StorageError, match="cannot write"):
         write_record(make_record(), tmp_path / "reports" / "record.json")
+
+
+@pytest.mark.parametrize(("first_step", "extras"), [(True, ["first_step"]), (False, [])])
+def test_the_field_that_extras_replaced_is_still_read(
+    tmp_path: Path, first_step: bool, extras: list[str]
+) -> None:
+    data = {**make_record().model_dump(mode="json", exclude={"extras"}), "first_step": first_step}
+    (tmp_path / "record.json").write_text(json.dumps(data))
+    assert read_record(tmp_path / "record.json").extras == extras
