@@ -160,12 +160,14 @@ def relations(
     ] = False,
 ) -> None:
     """See whether runs that must agree do: n x 1 = 1 x n, on = off, Unsloth = plain ..."""
-    plan = Plan(Options(fault=fault, fresh=fresh))
+    plan = Plan(Options(fault=fault, fresh=fresh, preloaded=True))
     try:
         outcome = run_sheet(plan, names or [], cell or [], search, seed, console)
     except KeyboardInterrupt:
         console.print("interrupted; finished cells are kept, run the same command to go on")
         raise typer.Exit(2) from None
+    finally:
+        plan.close()
     console.print(table_of_relations.render(outcome.trials))
     for line in outcome.searched:
         _say(line)

@@ -1,6 +1,7 @@
 """An experiment: a cell with everything resolved for this machine, and the key that names it."""
 
 import json
+import os
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
@@ -46,6 +47,7 @@ class Experiment:
         key: Digest of all that determines the result: cell, stack, device, inputs, payload. Records
             with equal keys are repeats of one experiment.
         extras: What the run does beside training.
+        preloaded: Whether it may be forked from a process that has imported the stack; never with a GPU.
         timeout_s: Wall seconds one run may take.
         threads: CPU threads of the payload.
     """
@@ -58,6 +60,7 @@ class Experiment:
     data_file: Path
     fault_file: Path | None
     extras: frozenset[Extra]
+    preloaded: bool
     timeout_s: float
     threads: int
     parallel_cells: int
@@ -96,8 +99,19 @@ def prepare(
     fault: Path | None = None,
     timeout_s: float | None = None,
     extras: AbstractSet[Extra] = frozenset(),
+    preloaded: bool = False,
 ) -> Experiment:
     """Resolve a cell for this machine: stack, hardware, model and data, none of them built or read.
+
+    Args:
+        cell: What is to run.
+        matrix: Where it is from.
+        machine: Where it is to run.
+        parallel_cells: How many share the machine.
+        fault: A plugin to inject.
+        timeout_s: In place of the matrix's.
+        extras: What the run does beside training.
+        preloaded: Whether a process that has imported the stack may run it; ignored with a GPU.
 
     Raises:
         UnknownStackError, HardwareError, SelectionError, InputError: Names what does not exist here.
@@ -107,6 +121,8 @@ def prepare(
     asked = request(cell.dtype)
     if fault is not None and not fault.is_file():
         raise InputError(f"no fault plugin at {fault}.")
+    # A CUDA context does not survive a fork.
+    preloaded = preloaded and not target.on_gpu and hasattr(os, "fork")
     data_file = corpus.data_file(cell.recipe)
     model_dir, model_digest = _model(cell.recipe)
     determines = {
@@ -119,7 +135,9 @@ def prepare(
         "payload": _payload_digest(),
         "threads": matrix.threads,
         "fault": file_digest(fault) if fault else None,
-    } | ({"extras": sorted(extras)} if extras else {})
+    }
+    determines |= {"extras": sorted(extras)} if extras else {}
+    determines |= {"preloaded": True} if preloaded else {}
     return Experiment(
         cell=cell,
         stack=stack,
@@ -129,6 +147,7 @@ def prepare(
         data_file=data_file,
         fault_file=fault.resolve() if fault else None,
         extras=frozenset(extras),
+        preloaded=preloaded,
         timeout_s=timeout_s or matrix.timeout_s,
         threads=matrix.threads,
         parallel_cells=parallel_cells,

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 
 from rich.console import Console
 
 from harness.cell_result import CellResult
+from harness.dispatch.local import Result, Run
 from harness.fault_catalogue import Clean, Fault
 from harness.gate import judge_cells
 from harness.plan import Options, Plan
@@ -121,31 +121,37 @@ class Trials:
 def run_trials(
     faults: Sequence[Fault], clean: Sequence[Clean], console: Console, *, fresh: bool = False
 ) -> Trials:
-    """Run what has no finished record, one cell at a time, and judge.
+    """Run what has no finished record, and judge.
 
     Raises:
         HarnessError: A cell that cannot be resolved here.
     """
-    trials = Trials()
-    for number, fault in enumerate(faults, 1):
-        console.print(f"fault {number} of {len(faults)}: {fault.name} ({fault.row})", markup=False)
-        cell = _judged(fault, console, fresh, fault=fault.file, timeout_s=fault.timeout_s)
-        trials.faults.append(Trial(fault, cell))
-    for number, entry in enumerate(clean, 1):
-        console.print(f"clean {number} of {len(clean)}: {entry.name}", markup=False)
-        trials.clean.append(CleanTrial(entry, _judged(entry, console, fresh)))
-    return trials
+    plan = Plan(Options(fresh=fresh, preloaded=True))
+    wanted = [
+        plan.runs([f.cell_of(plan.matrix)], fault=f.file, timeout_s=f.timeout_s) for f in faults
+    ]
+    wanted += [plan.runs([entry.cell_of(plan.matrix)]) for entry in clean]
+    # Those of one stack beside each other: it is imported as often as cells run at once.
+    order = sorted((run for runs in wanted for run in runs), key=_stack)
+    try:
+        results = {_of(result.run): result for result in plan.execute(order, console)}
+    finally:
+        plan.close()
+    cells = [_judged([results[_of(run)] for run in runs]) for runs in wanted]
+    return Trials(
+        [Trial(fault, cell) for fault, cell in zip(faults, cells, strict=False)],
+        [CleanTrial(entry, cell) for entry, cell in zip(clean, cells[len(faults) :], strict=True)],
+    )
 
 
-def _judged(
-    entry: Fault | Clean,
-    console: Console,
-    fresh: bool,
-    *,
-    fault: Path | None = None,
-    timeout_s: float | None = None,
-) -> CellResult:
-    plan = Plan(Options(jobs=1, fresh=fresh, fault=fault, timeout_s=timeout_s))
-    results = plan.execute(plan.runs([entry.cell_of(plan.matrix)]), console)
+def _stack(run: Run) -> tuple[str, str]:
+    return run.experiment.cell.stack, run.experiment.cell.hardware
+
+
+def _of(run: Run) -> tuple[str, int]:
+    return run.experiment.key, run.repeat
+
+
+def _judged(results: Sequence[Result]) -> CellResult:
     (cell,) = judge_cells((result.record, result.reused) for result in results)
     return cell

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from harness import __version__, reports
 from harness.dispatch.local import LocalDispatcher, Result, Run
+from harness.dispatch.preloaded import PreloadedPool
 from harness.experiment import Experiment, Extra, prepare
 from harness.gate import GateResult, judge_cells
 from harness.hardware import Machine, detect
@@ -34,6 +35,8 @@ class Options:
     fresh: bool = False
     timeout_s: float | None = None
     fault: Path | None = None
+    preloaded: bool = False
+    """Whether cells are forked from processes that have imported their stack, where that is safe."""
 
 
 class Plan:
@@ -48,12 +51,25 @@ class Plan:
         self.machine: Machine = detect()
         gpus = [gpu.slug for gpu in self.machine.gpus]
         self.matrix: Matrix = load_matrix(options.matrix, gpus, options.overrides)
+        self._pool = PreloadedPool(_say) if options.preloaded else None
         self.jobs = options.jobs or max(1, self.machine.cores // self.matrix.threads)
 
-    def runs(self, cells: Iterable[Cell]) -> list[Run]:
-        """Return every run of the cells, first runs before repeats."""
+    def runs(
+        self,
+        cells: Iterable[Cell],
+        *,
+        fault: Path | None = None,
+        timeout_s: float | None = None,
+    ) -> list[Run]:
+        """Return every run of the cells, first runs before repeats.
+
+        Args:
+            cells: What to run.
+            fault: In place of the options' fault.
+            timeout_s: In place of the options' limit.
+        """
         runs = [
-            Run(self._prepare(cell, frozenset()), repeat)
+            Run(self._prepare(cell, frozenset(), fault, timeout_s), repeat)
             for cell in cells
             for repeat in range(self.matrix.repeats(cell))
         ]
@@ -64,16 +80,28 @@ class Plan:
         """Return one run a cell, whatever the matrix repeats."""
         return [Run(self._prepare(cell, extras)) for cell in cells]
 
-    def _prepare(self, cell: Cell, extras: AbstractSet[Extra]) -> Experiment:
+    def _prepare(
+        self,
+        cell: Cell,
+        extras: AbstractSet[Extra],
+        fault: Path | None = None,
+        timeout_s: float | None = None,
+    ) -> Experiment:
         return prepare(
             cell,
             self.matrix,
             self.machine,
             parallel_cells=self.jobs,
-            fault=self.options.fault,
-            timeout_s=self.options.timeout_s,
+            fault=fault or self.options.fault,
+            timeout_s=timeout_s or self.options.timeout_s,
             extras=extras,
+            preloaded=self.options.preloaded,
         )
+
+    def close(self) -> None:
+        """End the processes that wait for another cell."""
+        if self._pool is not None:
+            self._pool.close()
 
     def execute(
         self, runs: Sequence[Run], console: Console, folder: str = "records"
@@ -88,10 +116,23 @@ class Plan:
         store = RecordStore(reports_dir() / folder)
         with Progress(console, len(runs)) as progress:
             dispatcher = LocalDispatcher(
-                store, self.machine, progress, jobs=self.jobs, fresh=self.options.fresh
+                store,
+                self.machine,
+                progress,
+                jobs=self.jobs,
+                fresh=self.options.fresh,
+                pool=self._pool,
             )
-            results = {r.run.label: r for r in dispatcher.run(runs)}
-        return [results[run.label] for run in runs]
+            results = {_of(r.run): r for r in dispatcher.run(runs)}
+        return [results[_of(run)] for run in runs]
+
+
+def _say(message: str) -> None:
+    Console(stderr=True).print(message, markup=False, soft_wrap=True)
+
+
+def _of(run: Run) -> tuple[str, int]:
+    return run.experiment.key, run.repeat
 
 
 def run_gate(plan: Plan, cells: Iterable[Cell], console: Console) -> tuple[GateResult, Path]:

@@ -376,6 +376,9 @@ class Record(_Data):
     extras: list[str] = []
     """What the run did beside training (`harness.experiment.Extra`); such a record never becomes a
     baseline."""
+    preloaded: bool = False
+    """Whether a process that had imported the stack before forked it: there is no import phase, and such a
+    record never becomes a baseline."""
     dtype_request: str
     recipe: dict[str, Any]
     recipe_digest: str

@@ -7,6 +7,7 @@ from rich.console import Console
 
 from harness.comparison import Comparison, compare, dtype, uncalibrated
 from harness.errors import SelectionError
+from harness.experiment import Extra
 from harness.matrix import Cell
 from harness.plan import Plan
 from harness.record import Record
@@ -65,9 +66,14 @@ def run_relations(
                 asked.append((relation, cell, relation.variants(cell), ""))
             except NotApplicable as reason:
                 asked.append((relation, cell, {}, str(reason)))
-    wanted = {v.id: v for _, _, variants, _ in asked for v in variants.values()}
-    runs = plan.once(wanted.values())
-    records = {r.run.experiment.cell.id: r.record for r in plan.execute(runs, console)}
+    wanted = {
+        (variant.id, relation.extras): variant
+        for relation, _, variants, _ in asked
+        for variant in variants.values()
+    }
+    runs = [run for (_, extras), cell in wanted.items() for run in plan.once([cell], extras)]
+    results = plan.execute(runs, console)
+    records = dict(zip(wanted, (result.record for result in results), strict=True))
     return [
         judge(relation, cell, variants, records, settings, skipped)
         for relation, cell, variants, skipped in asked
@@ -78,7 +84,7 @@ def judge(
     relation: Relation,
     cell: Cell,
     variants: Mapping[str, Cell],
-    records: Mapping[str, Record],
+    records: Mapping[tuple[str, frozenset[Extra]], Record],
     settings: Settings,
     skipped: str = "",
 ) -> Trial:
@@ -88,7 +94,7 @@ def judge(
         relation: What must hold.
         cell: What it is asked of.
         variants: The relation's cells by name.
-        records: Records by cell id; more than needed does no harm.
+        records: Records by cell id and extras; more than needed does no harm.
         settings: Names the violations that are findings.
         skipped: Why there are no variants.
     """
@@ -107,7 +113,7 @@ def judge(
 
     if skipped:
         return trial(Outcome.SKIPPED, skipped)
-    mine = {name: records[variant.id] for name, variant in variants.items()}
+    mine = {name: records[variant.id, relation.extras] for name, variant in variants.items()}
     for name, record in mine.items():
         if record.status != "COMPLETED":
             reason = record.failure.message if record.failure else "it left no reason"

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from threading import Event
 
 from harness.collect import Ending, build_record
+from harness.dispatch.preloaded import PreloadedPool
 from harness.dispatch.process import InterruptedRun, run_process
 from harness.errors import StackBuildError
 from harness.experiment import Experiment, build_inputs
@@ -25,8 +26,10 @@ class Run:
 
     @property
     def label(self) -> str:
-        """The cell's id, with the repetition where there is more than one."""
-        return self.experiment.cell.id + (f" (repeat {self.repeat})" if self.repeat else "")
+        """The cell's id, with its fault and the repetition where there is more than one."""
+        fault = self.experiment.fault_file
+        label = self.experiment.cell.id + (f" with {fault.stem}" if fault else "")
+        return label + (f" (repeat {self.repeat})" if self.repeat else "")
 
 
 @dataclass
@@ -47,6 +50,7 @@ class LocalDispatcher:
         machine: What this machine is.
         jobs: How many cells run at once.
         fresh: Run even what is finished.
+        pool: Where preloaded experiments find their processes.
         memory_fraction: Share of the machine's memory that one cell may use, times 1 / jobs.
     """
 
@@ -55,6 +59,7 @@ class LocalDispatcher:
     progress: Progress
     jobs: int = 1
     fresh: bool = False
+    pool: PreloadedPool | None = None
     memory_fraction: float = 0.9
     _cancel: Event = field(default_factory=Event)
 
@@ -104,6 +109,7 @@ class LocalDispatcher:
             lambda event: self.progress.event(run.label, event),
             self._cancel,
             self.store.first_step(run.experiment, run.repeat),
+            self.pool,
         )
 
     def _not_started(self, run: Run, message: str) -> Record:

@@ -6,7 +6,9 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -15,6 +17,7 @@ from typing import Any, Literal
 import psutil
 
 from harness.collect import Ending, build_record, read_events
+from harness.dispatch.preloaded import CannotPreload, Child, Preloaded, PreloadedPool
 from harness.dispatch.surroundings import cell_environment
 from harness.errors import StorageError
 from harness.experiment import FIRST_STEP_FILE, Experiment
@@ -42,6 +45,7 @@ def run_process(
     on_event: OnEvent,
     cancel: Event,
     first_step: Path,
+    pool: PreloadedPool | None = None,
 ) -> Record:
     """Run one experiment once and return its record, finished or not.
 
@@ -54,43 +58,88 @@ def run_process(
         on_event: Called with each event as it arrives.
         cancel: When set, the process is killed.
         first_step: Where the first step's tensors are kept, if the experiment takes them.
+        pool: Where an experiment that is preloaded finds its process; without, it starts a fresh one.
 
     Raises:
         InterruptedRun: `cancel` was set.
     """
-    with tempfile.TemporaryDirectory(prefix="cell-", ignore_cleanup_errors=True) as folder:
-        work_dir = Path(folder).resolve()
-        job_file, events_file = experiment.write_job(work_dir)
-        started_at = datetime.now(UTC).isoformat(timespec="seconds")
-        oom_kills = _oom_kills()
-        start = time.monotonic()
-        with (work_dir / "output.txt").open("wb") as output:
-            process = subprocess.Popen(
-                [python, PACKAGE / "payload", job_file],
-                cwd=work_dir,
-                env=cell_environment(work_dir, experiment.threads, experiment.target.gpu_uuid),
+    with ExitStack() as stack:
+        place: Fresh | Preloaded = stack.enter_context(fresh(experiment, python))
+        if experiment.preloaded and pool is not None:
+            try:
+                place = stack.enter_context(pool.lend(experiment, python, cancel))
+            except CannotPreload:
+                pass  # A fresh process is slower, and no different.
+            except InterruptedError:
+                raise InterruptedRun from None
+        return _run(place, experiment, machine, repeat, memory_limit, on_event, cancel, first_step)
+
+
+def _run(
+    place: "Fresh | Preloaded",
+    experiment: Experiment,
+    machine: Machine,
+    repeat: int,
+    memory_limit: int,
+    on_event: OnEvent,
+    cancel: Event,
+    first_step: Path,
+) -> Record:
+    work_dir = place.work_dir
+    job_file, events_file = experiment.write_job(work_dir)
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    oom_kills = _oom_kills()
+    start = time.monotonic()
+    process = place.start(job_file, work_dir / "output.txt")
+    watch = _Watch(process, events_file, on_event)
+    try:
+        limit, limit_text = watch.wait(experiment.timeout_s, memory_limit, cancel)
+    finally:
+        _kill_group(process)
+    ending = Ending(
+        exit_code=process.returncode,
+        duration_s=time.monotonic() - start,
+        started_at=started_at,
+        output_tail=_tail(work_dir / "output.txt"),
+        limit=limit,
+        limit_text=limit_text,
+        oom_killer=process.returncode == -signal.SIGKILL and _oom_kills() > oom_kills,
+    )
+    if (work_dir / FIRST_STEP_FILE).exists():
+        _keep(work_dir / FIRST_STEP_FILE, first_step)
+    record = build_record(experiment, machine, repeat, read_events(events_file)[0], ending)
+    return record.model_copy(update={"preloaded": isinstance(place, Preloaded)})
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """A folder of its own, and a process that imports everything."""
+
+    work_dir: Path
+    python: Path
+    threads: int
+    gpu_uuid: str | None
+
+    def start(self, job_file: Path, output: Path) -> "subprocess.Popen[bytes]":
+        """Start the payload."""
+        with output.open("wb") as handle:
+            return subprocess.Popen(
+                [self.python, PACKAGE / "payload", job_file],
+                cwd=self.work_dir,
+                env=cell_environment(self.work_dir, self.threads, self.gpu_uuid),
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=handle,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        watch = _Watch(process, events_file, on_event)
-        try:
-            limit, limit_text = watch.wait(experiment.timeout_s, memory_limit, cancel)
-        finally:
-            _kill_group(process)
-        ending = Ending(
-            exit_code=process.returncode,
-            duration_s=time.monotonic() - start,
-            started_at=started_at,
-            output_tail=_tail(work_dir / "output.txt"),
-            limit=limit,
-            limit_text=limit_text,
-            oom_killer=process.returncode == -signal.SIGKILL and _oom_kills() > oom_kills,
-        )
-        if (work_dir / FIRST_STEP_FILE).exists():
-            _keep(work_dir / FIRST_STEP_FILE, first_step)
-        return build_record(experiment, machine, repeat, read_events(events_file)[0], ending)
+
+
+@contextmanager
+def fresh(experiment: Experiment, python: Path) -> Iterator[Fresh]:
+    """Give a folder that is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="cell-", ignore_cleanup_errors=True) as folder:
+        gpu = experiment.target.gpu_uuid
+        yield Fresh(Path(folder).resolve(), python, experiment.threads, gpu)
 
 
 def _keep(file: Path, target: Path) -> None:
@@ -106,7 +155,9 @@ def _keep(file: Path, target: Path) -> None:
 class _Watch:
     """Follows a process's events, time and memory until it ends."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", events: Path, on_event: OnEvent) -> None:
+    def __init__(
+        self, process: "subprocess.Popen[bytes] | Child", events: Path, on_event: OnEvent
+    ) -> None:
         self._process = process
         self._events = events
         self._on_event = on_event
@@ -156,7 +207,7 @@ def _rss(process: psutil.Process) -> int:
         return 0
 
 
-def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+def _kill_group(process: "subprocess.Popen[bytes] | Child") -> None:
     # The whole session: a payload's own children must not outlive it.
     try:
         os.killpg(process.pid, signal.SIGKILL)

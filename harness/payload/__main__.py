@@ -1,4 +1,4 @@
-"""Start one cell: `python <this folder> job.json`."""
+"""Start one cell, `python <this folder> job.json`, or a process that forks cells, `--preload`."""
 
 import importlib.util
 import sys
@@ -21,6 +21,10 @@ def _become_package() -> None:
 
 if __name__ == "__main__":
     _become_package()
+    if sys.argv[1] == "--preload":
+        from payload.preloaded import serve  # type: ignore[import-not-found]
+
+        sys.exit(serve(Path(sys.argv[2])))
     from payload.process import main  # type: ignore[import-not-found]
 
     sys.exit(main(Path(sys.argv[1])))

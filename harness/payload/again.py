@@ -8,18 +8,20 @@ from . import compat
 from .afterwards import by_step
 from .backend import Backend, Loaded, is_adapter
 from .events import EventLog
-from .finetune import import_stack, rendered
+from .finetune import rendered
 from .job import Job
 from .phases import Phases
+from .stack import import_stack
 
 
 def run_again(job: Job, events: EventLog, phases: Phases) -> None:
     """Do what `job.again` names with the folder `job.saved`."""
     with phases.phase("import"):
-        backend = import_stack(job, events)
-        from .faults import FaultContext
-    gc.freeze()
-    again = _Again(job, backend, FaultContext.load(job), events, phases)
+        stack = import_stack(job.family, job.hardware)
+    events.emit("replaced", parts=stack.replaced)
+    from .faults import FaultContext
+
+    again = _Again(job, stack.backend, FaultContext.load(job), events, phases)
     if job.again == "resume":
         again.resume()
         return

@@ -1,28 +1,36 @@
 """The fine-tune from import to greedy translations, with evidence taken on the way."""
 
-import gc
 from typing import Any
 
 from . import compat
 from .afterwards import Saved, Saver
-from .backend import Backend, Loaded, import_backend
+from .backend import Backend, Loaded
 from .events import EventLog
 from .job import Job, read_rows
 from .phases import Phases
+from .stack import Stack, import_stack
 
 
-def run(job: Job, events: EventLog, phases: Phases) -> list[Saved]:
+def run(job: Job, events: EventLog, phases: Phases, stack: Stack | None = None) -> list[Saved]:
     """Run the job; every figure leaves through `events`.
+
+    Args:
+        job: What to do.
+        events: Where figures go.
+        phases: Measures the stretches.
+        stack: The libraries where they are imported already; then there is no import phase.
 
     Returns:
         What fresh processes shall start from, if the job asks for any.
     """
-    with phases.phase("import"):
-        backend = import_stack(job, events)
-        from .evidence import Evidence
-        from .faults import FaultContext
-    # Unsloth collects garbage ten times a load; what was imported stays, so need not be walked.
-    gc.freeze()
+    if stack is None:
+        with phases.phase("import"):
+            stack = import_stack(job.family, job.hardware)
+    events.emit("replaced", parts=stack.replaced)
+    from .evidence import Evidence
+    from .faults import FaultContext
+
+    backend = stack.backend
     evidence = Evidence(job, events)
     fault = FaultContext.load(job)
     with phases.phase("load"):
@@ -45,16 +53,6 @@ def run(job: Job, events: EventLog, phases: Phases) -> list[Saved]:
             rows = read_rows(job.eval_file)[: job.recipe["generate_rows"]]
             _translate(job, backend, loaded, rows, events)
     return saver.save(backend, trainer, events, phases)
-
-
-def import_stack(job: Job, events: EventLog) -> Backend:
-    """Show the library its hardware, and import it."""
-    if job.hardware["kind"] == "emulated":
-        from . import emulation
-
-        show = emulation.present if job.hardware["on_gpu"] else emulation.install
-        events.emit("replaced", parts=show(emulation.Profile.of(job.hardware)))
-    return import_backend(job.family)
 
 
 def rendered(job: Job, tokenizer: Any) -> dict[str, list[str]]:

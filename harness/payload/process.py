@@ -6,18 +6,31 @@ import signal
 import sys
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .events import EventLog, failure_of
 from .job import Job
 from .phases import Phases
 
+if TYPE_CHECKING:
+    from .stack import Stack
+
 
 def main(job_file: Path) -> int:
     """Run one job and return the exit code: 0 done, 1 the fine-tune raised."""
-    _die_with_parent()
+    die_with_parent()
+    return run_job(Job.read(job_file))
+
+
+def run_job(job: Job, stack: "Stack | None" = None) -> int:
+    """Run one job in this process, which is of no use for another.
+
+    Args:
+        job: What to do.
+        stack: The libraries where they are imported already.
+    """
     # As a fresh process finds it: the libraries set variables when they are imported.
-    environment = dict(os.environ)
-    job = Job.read(job_file)
+    environment = dict(os.environ) if stack is None else stack.environment
     events = EventLog(job.events_file)
     phases = Phases(events)
     os.chdir(job.work_dir)
@@ -29,7 +42,7 @@ def main(job_file: Path) -> int:
         else:
             from .finetune import run
 
-            saved = run(job, events, phases)
+            saved = run(job, events, phases, stack)
             if saved:
                 from .afterwards import follow
 
@@ -43,7 +56,7 @@ def main(job_file: Path) -> int:
     return 0
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Ask the kernel to kill this process when the harness dies (Linux prctl PR_SET_PDEATHSIG)."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)

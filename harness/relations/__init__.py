@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from harness.experiment import Extra
 from harness.matrix import Cell
 from harness.record import Record
 from harness.relations.deviation import Deviation, NotApplicable
@@ -26,12 +27,14 @@ class Relation:
     Attributes:
         variants: From a cell to the cells to run, by the name that the relation calls them.
         deviations: From their records, by the same names, to what differs.
+        extras: What the runs do beside training: `EXTRAS` of the module.
     """
 
     name: str
     summary: str
     variants: Callable[[Cell], dict[str, Cell]]
     deviations: Callable[[Mapping[str, Record]], Iterator[Deviation]]
+    extras: frozenset[Extra] = frozenset()
 
 
 @cache
@@ -42,5 +45,6 @@ def all_relations() -> tuple[Relation, ...]:
         module = importlib.import_module(f"{__name__}.{info.name}")
         if hasattr(module, "variants"):
             summary = (module.__doc__ or "").strip().split("\n")[0]
-            found.append(Relation(info.name, summary, module.variants, module.deviations))
+            extras: frozenset[Extra] = getattr(module, "EXTRAS", frozenset())
+            found.append(Relation(info.name, summary, module.variants, module.deviations, extras))
     return tuple(sorted(found, key=lambda relation: relation.name))

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from harness.record import Afterwards, Difference, Evaluation, Record, Tokenizer
-from harness.relations.deviation import Deviation, relative
+from harness.relations.deviation import Deviation, flag, relative
 
 
 def entry(record: Record, kind: str) -> Afterwards | None:
@@ -37,8 +37,8 @@ def evaluation(judged: Sequence[Evaluation], wanted: Sequence[Evaluation]) -> It
         yield Deviation("token_loss", math.inf, "no evaluation")
         return
     a, b = judged[-1], wanted[-1]
-    yield Deviation("eval_loss", relative(a.eval_loss, b.eval_loss))
-    yield Deviation("token_loss", relative(a.token_loss, b.token_loss))
+    yield Deviation("eval_loss", relative(a.eval_loss, b.eval_loss), "")
+    yield Deviation("token_loss", relative(a.token_loss, b.token_loss), "")
     if len(a.row_losses) != len(b.row_losses):
         where = f"{len(a.row_losses)} rows, not {len(b.row_losses)}"
         yield Deviation("row losses", math.inf, where)
@@ -65,7 +65,7 @@ def tokenizers(judged: Tokenizer | None, wanted: Tokenizer | None) -> Iterator[D
         yield Deviation("tokenizer", math.inf, "not known")
         return
     same = judged.digest == wanted.digest
-    yield Deviation("tokenizer", 0.0 if same else math.inf)
+    yield flag("tokenizer", violated=not same, where="digest")
     eos = (
         "" if judged.eos_token == wanted.eos_token else f"{wanted.eos_token} -> {judged.eos_token}"
     )

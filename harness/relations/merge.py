@@ -4,20 +4,26 @@ Regressions: the reloaded merge gives other losses (unslothai/unsloth#3045, #541
 eos token (unslothai/unsloth#5386).
 """
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from harness.experiment import AFTERWARDS
+from harness.matrix import Cell
 from harness.record import Evaluation, Record
 from harness.relations import _afterwards as parts
-from harness.relations.deviation import Deviation
+from harness.relations.deviation import Deviation, flag
+
+EXTRAS = AFTERWARDS
+"""All three in one run: it trains once."""
 
 
-def deviations(record: Record) -> Iterator[Deviation]:
-    """Compare the losses of the evaluation rows with the trained model's, and with the base's.
+def variants(cell: Cell) -> dict[str, Cell]:
+    """Return the cell itself."""
+    return {"run": cell}
 
-    Args:
-        record: Of a run with the extra `merge`.
-    """
+
+def deviations(records: Mapping[str, Record]) -> Iterator[Deviation]:
+    """Compare the losses of the evaluation rows with the trained model's, and with the base's."""
+    (record,) = records.values()
     merged, base = parts.entry(record, "merge"), parts.entry(record, "base")
     for found, kind in ((merged, "merge"), (base, "base")):
         if failed := parts.broken(found, kind):
@@ -27,7 +33,7 @@ def deviations(record: Record) -> Iterator[Deviation]:
     assert base is not None
     yield from parts.evaluation(merged.evaluations, record.evaluations)
     same = _losses(merged.evaluations) == _losses(base.evaluations)
-    yield Deviation("merged is the base", math.inf if same else 0.0)
+    yield flag("merged is the base", violated=same, where="their losses")
     yield from parts.tokenizers(merged.tokenizer, base.tokenizer)
 
 

@@ -4,19 +4,26 @@ Sees an optimizer state or a schedule that starts anew, and rows that are fed tw
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
+from harness.experiment import AFTERWARDS
+from harness.matrix import Cell
 from harness.record import Afterwards, Evaluation, Record, Step
 from harness.relations import _afterwards as parts
 from harness.relations.deviation import Deviation
 
+EXTRAS = AFTERWARDS
+"""All three in one run: it trains once."""
 
-def deviations(record: Record) -> Iterator[Deviation]:
-    """Compare steps, evaluations, adapter and optimizer state from the checkpoint on.
 
-    Args:
-        record: Of a run with the extra `resume`.
-    """
+def variants(cell: Cell) -> dict[str, Cell]:
+    """Return the cell itself."""
+    return {"run": cell}
+
+
+def deviations(records: Mapping[str, Record]) -> Iterator[Deviation]:
+    """Compare steps, evaluations, adapter and optimizer state from the checkpoint on."""
+    (record,) = records.values()
     resumed = parts.entry(record, "resume")
     if failed := parts.broken(resumed, "resume"):
         yield failed
@@ -36,7 +43,7 @@ def _steps(record: Record, resumed: Afterwards) -> Iterator[Deviation]:
         where = f"{_range(found)} instead of {_range(wanted)}"
         yield Deviation("steps", math.inf, where)
         return
-    yield Deviation("steps", 0.0)
+    yield Deviation("steps", 0.0, "")
     figures: dict[str, Callable[[Step], float | None]] = {
         "learning rate": lambda step: step.learning_rate,
         "step loss": lambda step: step.raw_loss,
@@ -56,7 +63,7 @@ def _evaluations(record: Record, resumed: Afterwards) -> Iterator[Deviation]:
         where = f"after steps {sorted(found)} instead of {sorted(wanted)}"
         yield Deviation("evaluations", math.inf, where)
         return
-    yield Deviation("evaluations", 0.0)
+    yield Deviation("evaluations", 0.0, "")
     figures: dict[str, Callable[[Evaluation], float | None]] = {
         "eval_loss": lambda e: e.eval_loss,
         "token_loss": lambda e: e.token_loss,

@@ -4,19 +4,26 @@ Regressions: the file lacks what training moved, without an error (unslothai/uns
 tokenizer beside it is another one (unslothai/unsloth#5386).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from harness.experiment import AFTERWARDS
+from harness.matrix import Cell
 from harness.record import Record
 from harness.relations import _afterwards as parts
 from harness.relations.deviation import Deviation
 
+EXTRAS = AFTERWARDS
+"""All three in one run: it trains once."""
 
-def deviations(record: Record) -> Iterator[Deviation]:
-    """Compare file with memory, memory with file, and the losses of the evaluation rows.
 
-    Args:
-        record: Of a run with the extra `reload`.
-    """
+def variants(cell: Cell) -> dict[str, Cell]:
+    """Return the cell itself."""
+    return {"run": cell}
+
+
+def deviations(records: Mapping[str, Record]) -> Iterator[Deviation]:
+    """Compare file with memory, memory with file, and the losses of the evaluation rows."""
+    (record,) = records.values()
     trained, reloaded = parts.entry(record, "trained"), parts.entry(record, "reload")
     for found, kind in ((trained, "trained"), (reloaded, "reload")):
         if failed := parts.broken(found, kind):

@@ -26,13 +26,13 @@ def run(
     *cells: str, fault: Path | None = None, extras: AbstractSet[Extra] = AFTERWARDS
 ) -> dict[str, Record]:
     plan = Plan(Options(fault=fault))
-    runs = plan.runs([plan.matrix.cell(cell) for cell in cells], extras=extras)
+    runs = plan.once([plan.matrix.cell(cell) for cell in cells], frozenset(extras))
     results = plan.execute(runs, Console(file=io.StringIO()), "afterwards")
     return {result.record.cell_id: result.record for result in results}
 
 
 def deviations(relation: ModuleType, record: Record) -> dict[str, float]:
-    return {d.quantity: d.value for d in relation.deviations(record)}
+    return {d.quantity: d.value for d in relation.deviations({"run": record})}
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,6 @@ def test_each_fault_is_seen(faulty: Record) -> None:
 def test_a_fresh_process_that_dies_is_data() -> None:
     record = run(REFERENCE, fault=FAULTS / "cannot_reload.py", extras={Extra.RELOAD})[REFERENCE]
     assert (record.status, record.failure) == ("COMPLETED", None)
-    (failed,) = save_reload.deviations(record)
+    (failed,) = save_reload.deviations({"run": record})
     assert failed.value == math.inf
     assert "load: SIGKILL" in failed.where

@@ -80,7 +80,7 @@ def test_recipe_fields_make_a_cell_of_another_name() -> None:
     entry = Clean(recipe={"seed": 1, "lora": {"r": 2}})
     cell = entry.cell_of(load_matrix())
 
-    assert cell.id.endswith("/mild+seed=1+lora.r=2")
+    assert cell.id.endswith("/mild+lora.r=2+seed=1")
     assert (cell.recipe.seed, cell.recipe.lora.r) == (1, 2)
 
 

@@ -13,12 +13,14 @@ RELATIONS = [save_reload, merge, resume]
 
 
 def violated(relation: Any, found: Record) -> dict[str, tuple[float, str]]:
-    return {d.quantity: (d.value, d.where) for d in relation.deviations(found) if d.value != 0}
+    return {
+        d.quantity: (d.value, d.where) for d in relation.deviations({"run": found}) if d.value != 0
+    }
 
 
 @pytest.mark.parametrize("relation", RELATIONS)
 def test_healthy_record_deviates_in_nothing(relation: Any) -> None:
-    found = list(relation.deviations(record()))
+    found = list(relation.deviations({"run": record()}))
     assert len(found) >= 6
     assert {d.value for d in found} == {0.0}
 
@@ -27,7 +29,7 @@ def test_healthy_record_deviates_in_nothing(relation: Any) -> None:
     ("relation", "kind"), [(save_reload, "trained"), (merge, "merge"), (resume, "resume")]
 )
 def test_run_that_was_not_asked_is_infinitely_far(relation: Any, kind: str) -> None:
-    (only,) = relation.deviations(make_record())
+    (only,) = relation.deviations({"run": make_record()})
     assert (only.quantity, only.value) == (kind, math.inf)
 
 

@@ -113,7 +113,7 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
                 "rows": rows,
             }
         )
-        if rows == len(losses):   # else rows share a sequence
+        if rows == len(losses):  # else rows share a sequence
             self._row_losses += [s / n if n else None for s, n in zip(losses, counts, strict=True)]
 
     def _logits_without_labels(self, model: Any, kwargs: dict[str, Any]) -> Any:

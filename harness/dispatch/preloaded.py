@@ -1,0 +1,223 @@
+"""Processes that have imported a stack, and fork a child for each cell: a cell costs its training.
+
+One process runs one cell at a time in a folder that is put back, before each cell, to what the import
+left: libraries read the places of their caches when they are imported. Only where no GPU computes, for a
+CUDA context does not survive a fork, and where the import left no thread whose locks would stay held.
+"""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event, Lock
+from typing import Any
+
+from harness.dispatch.surroundings import cell_environment
+from harness.experiment import Experiment
+from harness.locations import PACKAGE
+from harness.recipe import digest
+
+_IMPORT_LIMIT_S = 600.0
+_POLL_S = 0.1
+
+Say = Callable[[str], None]
+
+
+class CannotPreload(Exception):  # noqa: N818 - a fresh process does it instead
+    """The stack cannot be imported once for many cells; the message is why."""
+
+
+class Child:
+    """A forked cell, with the part of `subprocess.Popen`'s interface that watching it needs."""
+
+    def __init__(self, pid: int, parent: "Preloaded") -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._parent = parent
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal; None while it runs."""
+        if self.returncode is None:
+            answer = self._parent.answer(0.0)
+            if answer is not None:
+                # The parent died, and took the child with it.
+                self.returncode = answer.get("exit", -signal.SIGKILL)
+        return self.returncode
+
+    def wait(self) -> int:
+        """Wait for its end."""
+        while self.poll() is None:
+            time.sleep(0.01)
+        assert self.returncode is not None
+        return self.returncode
+
+
+class Preloaded:
+    """One process with an imported stack.
+
+    Raises:
+        CannotPreload: It does not import, or leaves threads that a fork does not survive.
+        InterruptedError: `cancel` was set.
+    """
+
+    def __init__(self, experiment: Experiment, python: Path, cancel: Event) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="cells-", ignore_cleanup_errors=True)
+        root = Path(self._folder.name).resolve()
+        self.work_dir, self._template = root / "cell", root / "imported"
+        self.work_dir.mkdir()
+        spec = root / "spec.json"
+        spec.write_text(
+            json.dumps(
+                {
+                    "family": experiment.stack.family,
+                    "hardware": experiment.target.for_payload(),
+                    "work_dir": str(self.work_dir),
+                    "output": str(root / "output.txt"),
+                }
+            ),
+            encoding="utf-8",
+        )
+        self._process = subprocess.Popen(
+            [python, PACKAGE / "payload", "--preload", spec],
+            cwd=self.work_dir,
+            env=cell_environment(self.work_dir, experiment.threads),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._buffer = b""
+        self.is_alive = True
+        try:
+            if unsafe := self._first(cancel).get("unsafe", "it does not import"):
+                raise CannotPreload(unsafe)
+        except BaseException:
+            self.close()
+            raise
+        shutil.copytree(self.work_dir, self._template, symlinks=True)
+
+    def restore(self) -> None:
+        """Put the folder back to what the import left."""
+        for entry in self.work_dir.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink()
+        shutil.copytree(self._template, self.work_dir, symlinks=True, dirs_exist_ok=True)
+
+    def start(self, job_file: Path, output: Path) -> Child:
+        """Fork a child for a job.
+
+        Raises:
+            CannotPreload: The process died.
+        """
+        order = json.dumps({"job": str(job_file), "output": str(output)}) + "\n"
+        stdin = self._process.stdin
+        assert stdin is not None
+        try:
+            stdin.write(order.encode())
+            stdin.flush()
+        except OSError:
+            self.is_alive = False
+        answer = self.answer(_IMPORT_LIMIT_S) if self.is_alive else None
+        if not answer or "pid" not in answer:
+            self.is_alive = False
+            raise CannotPreload("the process that imported it died")
+        return Child(answer["pid"], self)
+
+    def answer(self, timeout_s: float) -> dict[str, Any] | None:
+        """Return the next answer, None when none comes in time, an empty one at the end of all."""
+        stdout = self._process.stdout
+        assert stdout is not None
+        deadline = time.monotonic() + timeout_s
+        while b"\n" not in self._buffer:
+            left = max(0.0, deadline - time.monotonic())
+            if not select.select([stdout], [], [], left)[0]:
+                return None
+            read = os.read(stdout.fileno(), 4096)
+            if not read:
+                self.is_alive = False
+                return {}
+            self._buffer += read
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def close(self) -> None:
+        """End the process."""
+        self.is_alive = False
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process.kill()
+        self._process.wait()
+        self._folder.cleanup()
+
+    def _first(self, cancel: Event) -> dict[str, Any]:
+        deadline = time.monotonic() + _IMPORT_LIMIT_S
+        while time.monotonic() < deadline:
+            answer = self.answer(_POLL_S)
+            if answer is not None:
+                return answer
+            if cancel.is_set():
+                raise InterruptedError
+        raise CannotPreload(f"it was not imported after {_IMPORT_LIMIT_S:g} s")
+
+
+class PreloadedPool:
+    """Every preloaded process of a run, lent to one cell at a time."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._idle: dict[str, list[Preloaded]] = defaultdict(list)
+        self._refused: dict[str, str] = {}
+        self._lock = Lock()
+
+    @contextmanager
+    def lend(self, experiment: Experiment, python: Path, cancel: Event) -> Iterator[Preloaded]:
+        """Lend a process that has imported the experiment's stack, its folder as the import left it.
+
+        Raises:
+            CannotPreload: This stack cannot be preloaded.
+        """
+        key = digest([str(python), experiment.target.for_payload(), experiment.threads])
+        with self._lock:
+            if key in self._refused:
+                raise CannotPreload(self._refused[key])
+            process = self._idle[key].pop() if self._idle[key] else None
+        if process is None:
+            try:
+                process = Preloaded(experiment, python, cancel)
+            except CannotPreload as reason:
+                with self._lock:
+                    said = key in self._refused
+                    self._refused[key] = str(reason)
+                if not said:
+                    self._say(f"{experiment.stack.name}: each cell imports it anew: {reason}")
+                raise
+        else:
+            process.restore()
+        try:
+            yield process
+        finally:
+            if process.is_alive:
+                with self._lock:
+                    self._idle[key].append(process)
+            else:
+                process.close()
+
+    def close(self) -> None:
+        """End every process that is idle."""
+        with self._lock:
+            for processes in self._idle.values():
+                for process in processes:
+                    process.close()
+            self._idle.clear()
