@@ -302,6 +302,9 @@ class Afterwards(_Data):
     """Parameters, the adapter's apart: dtype -> number of tensors."""
     lora: dict[str, int] = {}
     """Parameters of the adapter: dtype -> number of tensors."""
+    files: dict[str, int] = {}
+    """Tensors in the safetensors files that were loaded: dtype -> number. A merge to 16 bit rounds,
+    whatever dtype it is loaded in."""
     adapter: Difference | None = None
     """`trained`: the file against memory. `reload`: memory against the file. `resume`: the adapter at
     the end against that of the uninterrupted run."""

@@ -49,7 +49,7 @@ class _Again:
 
         with self._phases.phase("load"):
             loaded = self._backend.reopen(self._job, folder)
-            figures: dict[str, Any] = {}
+            figures: dict[str, Any] = {"files": saved.file_dtypes(folder)}
             if is_adapter(folder):
                 memory = saved.adapter(loaded.model)
                 figures["adapter"] = saved.difference(memory, saved.saved_adapter(folder))

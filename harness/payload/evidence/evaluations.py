@@ -11,7 +11,8 @@ from ..events import EventLog
 from .logits import head_takes_any_stream, summed_cross_entropy
 from .sequences import IGNORED, sequences
 
-_MODEL_INPUTS = ("input_ids", "attention_mask", "position_ids", "token_type_ids")
+# A cache would let rows of a batch without padding see each other.
+_MODEL_INPUTS = ("input_ids", "attention_mask", "position_ids", "token_type_ids", "use_cache")
 
 
 class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]

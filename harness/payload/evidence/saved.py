@@ -15,6 +15,10 @@ from .tensor_bytes import raw_bytes
 _WRAPPERS = {"base_model", "model", "language_model", "default"}
 
 
+# As safetensors writes them.
+_NAMES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "U8": "uint8"}
+
+
 def adapter(model: Any) -> dict[str, Any]:
     """Return the LoRA tensors of a model by names that memory and files have in common."""
     return {
@@ -85,6 +89,15 @@ def dtypes(model: Any) -> dict[str, dict[str, int]]:
         part = "lora" if ".lora_" in name else "dtypes"
         counts[part][str(parameter.dtype).removeprefix("torch.")] += 1
     return {part: dict(count) for part, count in counts.items()}
+
+
+def file_dtypes(folder: str) -> dict[str, int]:
+    """Return how many tensors of a folder's safetensors files have which dtype."""
+    found: Counter[str] = Counter()
+    for path in Path(folder).glob("*.safetensors"):
+        with safe_open(path, framework="pt") as file:
+            found.update(file.get_slice(name).get_dtype() for name in file.keys())  # noqa: SIM118
+    return {_NAMES.get(name, name): count for name, count in found.items()}
 
 
 def _stem(name: str) -> str:
