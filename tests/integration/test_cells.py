@@ -19,6 +19,12 @@ FAULTS = {
     "silent_bfloat16": ({"precision"}, ""),
     "partly_owned_adapter": ({"training_applied"}, "owns only part of the LoRA parameters"),
     "no_label_names": ({"evaluation_complete"}, "label_names is empty"),
+    "eval_loss_by_rows": ({"reported_loss"}, "divided by its rows once more"),
+    "other_scaling_in_evaluation": ({"train_eval_mode"}, "something else than what was trained"),
+    "evaluates_training_rows": ({"training_data"}, "share rows"),
+    "unasked_accumulation": ({"effective_arguments"}, "gradient_accumulation_steps"),
+    "sees_the_future": ({"label_leak"}, "mask is not causal"),
+    "partly_frozen_adapter": ({"training_applied"}, "they lost requires_grad"),
 }
 
 pytestmark = pytest.mark.trains
