@@ -157,7 +157,8 @@ class Rows(_Data):
     texts: int
     """Rows that the recipe gives."""
     unsupervised_texts: int
-    """How many of them have no label left after the cut; a trainer may leave these out."""
+    """How many of them have no response after the cut, or one that shares a token with the prompt; a
+    trainer may leave these out."""
     rows: int
     """Rows that came past: each text once an epoch or evaluation."""
     missing: int

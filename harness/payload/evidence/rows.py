@@ -25,12 +25,19 @@ class _Seen:
 
 @dataclass(frozen=True)
 class _Text:
-    """What one text gives: its tokens uncut, the content that is left after the cut, and its prompt."""
+    """What one text gives.
+
+    Attributes:
+        tokens: How many, uncut.
+        digest: Of its content after the cut.
+        prompt: Tokens of that content that the recipe masks.
+        is_supervised: Whether a response is left that starts with a token of its own.
+    """
 
     tokens: int
     digest: bytes
-    content: int
     prompt: int
+    is_supervised: bool
 
 
 class RowsEvidence:
@@ -67,14 +74,14 @@ class RowsEvidence:
 
     def _compared(self, seen: _Seen, own: list[_Text], other: list[_Text]) -> dict[str, Any]:
         prompts = {text.digest: text.prompt for text in own}
-        unsupervised = {text.digest for text in own if text.prompt == text.content}
+        unsupervised = {text.digest for text in own if not text.is_supervised}
         others = {text.digest for text in other} - set(prompts)
         unknown = [digest for digest in seen.rows if digest not in prompts]
         return {
             "texts": len(own),
             "rows": seen.rows.total(),
             "unsupervised_texts": sum(text.digest in unsupervised for text in own),
-            # A row without a label teaches nothing: Unsloth takes it out.
+            # Unsloth takes out a row in which it finds no response.
             "missing": len(set(prompts) - set(seen.rows) - unsupervised),
             "unknown": len(unknown),
             "of_other_split": sum(digest in others for digest in unknown),
@@ -92,11 +99,17 @@ class RowsEvidence:
         ids = self._tokenizer(text)["input_ids"]
         # One place is the BOS token's.
         content = self._content(ids)[: self._recipe["max_seq_length"] - 1]
-        prompt = 0
-        if self._recipe["responses_only"]:
-            asked = text[: text.index(RESPONSE_PART) + len(RESPONSE_PART)]
-            prompt = min(len(self._tokenizer(asked)["input_ids"]) - 1, len(content))
-        return _Text(len(ids), _digest(content), len(content), prompt)
+        if not self._recipe["responses_only"]:
+            return _Text(len(ids), _digest(content), prompt=0, is_supervised=True)
+        asked = text[: text.index(RESPONSE_PART) + len(RESPONSE_PART)]
+        prompt = self._tokenizer(asked)["input_ids"]
+        return _Text(
+            len(ids),
+            _digest(content),
+            prompt=min(len(prompt) - 1, len(content)),
+            # The prompt's last token may hold the response's first letter.
+            is_supervised=len(prompt) <= len(content) and ids[: len(prompt)] == prompt,
+        )
 
     def _content(self, ids: list[int]) -> list[int]:
         start, end = 0, len(ids)
