@@ -34,7 +34,7 @@ def sides(plan: Plan, cell_ids: Sequence[str], console: Console) -> list[Side]:
         CorruptRecordError: A kept first step cannot be read.
     """
     cells = [plan.matrix.cell(cell_id) for cell_id in cell_ids]
-    runs = plan.once(cells, {Extra.FIRST_STEP})
+    runs = [plan.once(cell, {Extra.FIRST_STEP}) for cell in cells]
     unique = {run.experiment.key: run for run in runs}
     results = plan.execute(list(unique.values()), console, FOLDER)
     by_key = {result.run.experiment.key: result for result in results}

@@ -16,6 +16,7 @@ from harness.errors import ConfigError, SelectionError, first_problem
 from harness.locations import FIXTURES
 from harness.matrix import Cell, Matrix
 from harness.recipe import field_words
+from harness.relations import Relation, all_relations
 from harness.verdict import Outcome
 
 FOLDER = FIXTURES / "faults"
@@ -61,7 +62,7 @@ class Fault(_Entry):
     row: str = Field(min_length=1)
     """Rows of the regressions catalogue, as `U#2084`, or what happened where no issue is known."""
     check: str = ""
-    """The check meant for it; empty where none exists yet."""
+    """The check or the relation meant for it; empty where none exists yet."""
     outcome: Outcome = Outcome.FAIL
     diagnosis: str = ""
     """Part of what the check must say; empty where it can only name the number."""
@@ -71,6 +72,11 @@ class Fault(_Entry):
     """What would see a fault that its check does not: the oracle to build."""
 
     @property
+    def relation(self) -> Relation | None:
+        """The relation meant for it, None where a check is."""
+        return next((r for r in all_relations() if r.name == self.check), None)
+
+    @property
     def file(self) -> Path:
         """The plugin."""
         return FOLDER / f"{self.name}.py"
@@ -78,9 +84,10 @@ class Fault(_Entry):
     @model_validator(mode="after")
     def _is_consistent(self) -> "Fault":
         known = {check.name for check in all_checks()}
+        known |= {relation.name for relation in all_relations()}
         unknown = {self.check, *self.seen_by} - known - {""}
         if unknown:
-            raise ValueError(f"no check named {', '.join(sorted(unknown))}")
+            raise ValueError(f"no check or relation named {', '.join(sorted(unknown))}")
         if not self.would_see and (not self.check or self.seen_by):
             raise ValueError("a fault names its `check`, or `would_see` declares that it is missed")
         if self.check in self.seen_by:

@@ -11,6 +11,8 @@ from harness.dispatch.local import Result, Run
 from harness.fault_catalogue import Clean, Fault
 from harness.gate import judge_cells
 from harness.plan import Options, Plan
+from harness.relation_settings import read_settings
+from harness.relation_trials import Asked
 
 
 class Finding(StrEnum):
@@ -131,13 +133,26 @@ def run_trials(
         plan.runs([f.cell_of(plan.matrix)], fault=f.file, timeout_s=f.timeout_s) for f in faults
     ]
     wanted += [plan.runs([entry.cell_of(plan.matrix)]) for entry in clean]
+    asked = {
+        fault.name: Asked.of(fault.relation, fault.cell_of(plan.matrix))
+        for fault in faults
+        if fault.relation is not None
+    }
+    runs = [run for several in wanted for run in several]
+    runs += [run for f in faults if f.name in asked for run in asked[f.name].runs(plan, f.file)]
     # Those of one stack beside each other: it is imported as often as cells run at once.
-    order = sorted((run for runs in wanted for run in runs), key=_stack)
+    order = sorted(dict.fromkeys(runs), key=_stack)
     try:
-        results = {_of(result.run): result for result in plan.execute(order, console)}
+        results = {result.run: result for result in plan.execute(order, console)}
     finally:
         plan.close()
-    cells = [_judged([results[_of(run)] for run in runs]) for runs in wanted]
+    cells = [_judged([results[run] for run in several]) for several in wanted]
+    records = {run: result.record for run, result in results.items()}
+    settings = read_settings()
+    for fault, cell in zip(faults, cells, strict=False):
+        if fault.name in asked:
+            trial = asked[fault.name].judged(plan, records, settings, fault.file)
+            cell.verdicts.append(trial.verdict)
     return Trials(
         [Trial(fault, cell) for fault, cell in zip(faults, cells, strict=False)],
         [CleanTrial(entry, cell) for entry, cell in zip(clean, cells[len(faults) :], strict=True)],
@@ -146,10 +161,6 @@ def run_trials(
 
 def _stack(run: Run) -> tuple[str, str]:
     return run.experiment.cell.stack, run.experiment.cell.hardware
-
-
-def _of(run: Run) -> tuple[str, int]:
-    return run.experiment.key, run.repeat
 
 
 def _judged(results: Sequence[Result]) -> CellResult:

@@ -76,9 +76,11 @@ class Plan:
         # Every cell has a record before any cell is measured again.
         return sorted(runs, key=lambda run: run.repeat)
 
-    def once(self, cells: Iterable[Cell], extras: AbstractSet[Extra] = frozenset()) -> list[Run]:
-        """Return one run a cell, whatever the matrix repeats."""
-        return [Run(self._prepare(cell, extras)) for cell in cells]
+    def once(
+        self, cell: Cell, extras: AbstractSet[Extra] = frozenset(), fault: Path | None = None
+    ) -> Run:
+        """Return one run of a cell, whatever the matrix repeats."""
+        return Run(self._prepare(cell, extras, fault))
 
     def _prepare(
         self,

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 
 from harness.comparison import Comparison, compare, dtype, uncalibrated
+from harness.dispatch.local import Run
 from harness.errors import SelectionError
-from harness.experiment import Extra
 from harness.matrix import Cell
 from harness.plan import Plan
 from harness.record import Record
@@ -21,14 +22,12 @@ class Trial:
     """A relation on a cell.
 
     Attributes:
-        variants: The cells it needs by name; none where it does not apply.
         deviations: What was measured; none where a run did not finish.
         dtype: The effective dtype that the tolerances are for; empty without a run.
     """
 
     relation: Relation
     cell: Cell
-    variants: Mapping[str, Cell]
     deviations: tuple[Deviation, ...]
     dtype: str
     verdict: Verdict
@@ -59,32 +58,60 @@ def run_relations(
     Raises:
         HarnessError: A cell that cannot be resolved here.
     """
-    asked: list[tuple[Relation, Cell, dict[str, Cell], str]] = []
-    for cell in cells:
-        for relation in relations:
-            try:
-                asked.append((relation, cell, relation.variants(cell), ""))
-            except NotApplicable as reason:
-                asked.append((relation, cell, {}, str(reason)))
-    wanted = {
-        (variant.id, relation.extras): variant
-        for relation, _, variants, _ in asked
-        for variant in variants.values()
-    }
-    runs = [run for (_, extras), cell in wanted.items() for run in plan.once([cell], extras)]
-    results = plan.execute(runs, console)
-    records = dict(zip(wanted, (result.record for result in results), strict=True))
-    return [
-        judge(relation, cell, variants, records, settings, skipped)
-        for relation, cell, variants, skipped in asked
-    ]
+    asked = [Asked.of(relation, cell) for cell in cells for relation in relations]
+    wanted = {run: None for one in asked for run in one.runs(plan)}
+    records = {r.run: r.record for r in plan.execute(list(wanted), console)}
+    return [one.judged(plan, records, settings) for one in asked]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A relation that is asked of a cell.
+
+    Attributes:
+        variants: The cells it needs by name.
+        skipped: Why there are none.
+    """
+
+    relation: Relation
+    cell: Cell
+    variants: Mapping[str, Cell]
+    skipped: str = ""
+
+    @classmethod
+    def of(cls, relation: Relation, cell: Cell) -> "Asked":
+        """Ask."""
+        try:
+            return cls(relation, cell, relation.variants(cell))
+        except NotApplicable as reason:
+            return cls(relation, cell, {}, str(reason))
+
+    def runs(self, plan: Plan, fault: Path | None = None) -> list[Run]:
+        """Return the runs of its variants; a fault goes into those on the cell's own stack."""
+        return [
+            plan.once(
+                variant, self.relation.extras, fault if variant.stack == self.cell.stack else None
+            )
+            for variant in self.variants.values()
+        ]
+
+    def judged(
+        self,
+        plan: Plan,
+        records: Mapping[Run, Record],
+        settings: Settings,
+        fault: Path | None = None,
+    ) -> Trial:
+        """Judge it by the records of its runs."""
+        found = [records[run] for run in self.runs(plan, fault)]
+        mine = dict(zip(self.variants, found, strict=True))
+        return judge(self.relation, self.cell, mine, settings, self.skipped)
 
 
 def judge(
     relation: Relation,
     cell: Cell,
-    variants: Mapping[str, Cell],
-    records: Mapping[tuple[str, frozenset[Extra]], Record],
+    records: Mapping[str, Record],
     settings: Settings,
     skipped: str = "",
 ) -> Trial:
@@ -93,10 +120,9 @@ def judge(
     Args:
         relation: What must hold.
         cell: What it is asked of.
-        variants: The relation's cells by name.
-        records: Records by cell id and extras; more than needed does no harm.
+        records: Of its variants, by name.
         settings: Names the violations that are findings.
-        skipped: Why there are no variants.
+        skipped: Why there are none.
     """
 
     def trial(
@@ -109,20 +135,19 @@ def judge(
             message=message,
             evidence={d.quantity: d.value for d in deviations},
         )
-        return Trial(relation, cell, variants, tuple(deviations), of, verdict)
+        return Trial(relation, cell, tuple(deviations), of, verdict)
 
     if skipped:
         return trial(Outcome.SKIPPED, skipped)
-    mine = {name: records[variant.id, relation.extras] for name, variant in variants.items()}
-    for name, record in mine.items():
+    for name, record in records.items():
         if record.status != "COMPLETED":
             reason = record.failure.message if record.failure else "it left no reason"
             return trial(Outcome(record.status), f"the run {name!r} did not finish: {reason}")
     try:
-        deviations = _largest(list(relation.deviations(mine)))
+        deviations = _largest(list(relation.deviations(records)))
     except NotApplicable as reason:
         return trial(Outcome.SKIPPED, str(reason))
-    last = list(mine.values())[-1]
+    last = list(records.values())[-1]
     outcome, message = _judged(relation.name, deviations, last, settings)
     return trial(outcome, message, deviations, dtype(last))
 
