@@ -77,12 +77,10 @@ def find(record: Record, of: str, quantity: str) -> Tolerance | None:
 
 
 def dtype(record: Record) -> str:
-    """Return the coarsest dtype that weights, activations, autocast or logits had."""
+    """Return the coarsest dtype that activations, logits or autocast had: not how weights are kept."""
     values = Effective.of(record.precision).values
     seen = {
-        value
-        for field in ("weights", "activations", "logits", "autocast")
-        for value in values.get(field, ())
+        value for field in ("activations", "logits", "autocast") for value in values.get(field, ())
     }
     return next((name for name in _COARSEST_FIRST if name in seen), "float32")
 

@@ -30,7 +30,7 @@ MEANINGS: dict[Outcome, str] = {
     Outcome.OOM: "the run ended out of memory",
     Outcome.TIMEOUT: "the run reached its time limit: no answer",
     Outcome.INFRA: "the machine failed, not the stack: no answer",
-    Outcome.UNCALIBRATED: "no baseline to compare with yet",
+    Outcome.UNCALIBRATED: "no baseline or tolerance to compare with yet",
     Outcome.INCOMPARABLE: "the baseline is of another experiment",
     Outcome.SKIPPED: "does not apply, or its input is missing",
 }

@@ -76,3 +76,9 @@ def test_an_emulated_card_computes_as_the_cpu_does() -> None:
     )
 
     assert judge(record, Context()).outcome is Outcome.FAIL
+
+
+def test_weights_kept_in_float16_and_computed_in_float32_are_float32() -> None:
+    record = make_record(precision={"weights": {"float16": 80}})
+
+    assert judge(record, Context()).outcome is Outcome.PASS
