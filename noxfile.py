@@ -2,6 +2,7 @@
 
 nox -s gpu_matrix -- -k nf4      the main job, on the cells that pytest's -k selects
 nox -s faults                    every fault, and which check sees it; what follows `--` goes to harness
+nox -s relations                 runs that must agree, and a search for recipes where they do not
 nox -s tests                     unit, integration and browser tests
 """
 
@@ -65,17 +66,23 @@ def tests(session: nox.Session) -> None:
     )
 
 
+def _harness(session: nox.Session, command: str, *defaults: str) -> None:
+    _sync(session)
+    arguments = session.posargs or list(defaults)
+    given = shlex.join(["nox", "-s", command, "--", *arguments])
+    session.run("harness", command, *arguments, env={"HARNESS_COMMAND": given})
+
+
 @nox.session(python=PYTHON)
 def faults(session: nox.Session) -> None:
-    """Inject every fault and see which check finds it, then clean runs: about 20 minutes."""
-    _sync(session)
-    arguments = session.posargs or ["--clean", "10"]
-    session.run(
-        "harness",
-        "faults",
-        *arguments,
-        env={"HARNESS_COMMAND": shlex.join(["nox", "-s", "faults", "--", *arguments])},
-    )
+    """Inject every fault and see which check finds it, then clean runs: about 15 minutes."""
+    _harness(session, "faults", "--clean", "20")
+
+
+@nox.session(python=PYTHON)
+def relations(session: nox.Session) -> None:
+    """See that runs which must agree do, and search for recipes that break it."""
+    _harness(session, "relations", "--search", "5")
 
 
 @nox.session(python=PYTHON)

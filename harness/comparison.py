@@ -1,6 +1,6 @@
 """How far a figure is from the same one computed apart, and whether that is within what was measured."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from harness import tolerances
@@ -47,7 +47,9 @@ class Comparison:
         return not (self.fails or self.tolerance.allows(self.deviation))
 
 
-def compare(record: Record, of: str, quantity: str, deviation: float, name: str = "") -> Comparison:
+def compare(
+    record: Record, of: str, quantity: str, deviation: float, name: str = "", of_dtype: str = ""
+) -> Comparison:
     """Return a comparison, under the tolerance of the record's dtype.
 
     Args:
@@ -56,12 +58,14 @@ def compare(record: Record, of: str, quantity: str, deviation: float, name: str 
         quantity: What is computed twice.
         deviation: Relative.
         name: Of this one figure; the quantity where there is but one.
+        of_dtype: In place of the record's.
     """
     hardware = record.hardware
     on_gpu = hardware.device_capability is not None or (
         hardware.kind == "native" and hardware.compute_capability is not None
     )
-    return Comparison(name or quantity, deviation, find(record, of, quantity), on_gpu)
+    tolerance = tolerances.shipped().find(of, quantity, of_dtype or dtype(record))
+    return Comparison(name or quantity, deviation, tolerance, on_gpu)
 
 
 def relative(a: float, b: float) -> float:
@@ -82,7 +86,13 @@ def dtype(record: Record) -> str:
     seen = {
         value for field in ("activations", "logits", "autocast") for value in values.get(field, ())
     }
-    return next((name for name in _COARSEST_FIRST if name in seen), "float32")
+    return coarsest(seen)
+
+
+def coarsest(names: Iterable[object]) -> str:
+    """Return the dtype of least precision among some, float32 for none that is known."""
+    given = set(names)
+    return next((name for name in _COARSEST_FIRST if name in given), "float32")
 
 
 def uncalibrated(record: Record, comparisons: Sequence[Comparison]) -> str:

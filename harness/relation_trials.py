@@ -1,5 +1,6 @@
 """Run the variants of relations for real, and judge what differs by the measured tolerances."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,29 +156,37 @@ def judge(
 def _judged(
     name: str, deviations: Sequence[Deviation], record: Record, settings: Settings
 ) -> tuple[Outcome, str]:
-    known, compared = [], []
-    for deviation in deviations:
-        one = compare(record, name, deviation.quantity, deviation.value, _said(deviation))
-        finding = settings.finding(name, deviation.quantity)
-        if finding is None:
-            compared.append(one)
-        elif one.tolerance is None or one.fails:
-            known.append(f"known: {_said(deviation)} deviates by {one.deviation:.2g} ({finding})")
-    if failed := [one for one in compared if one.fails]:
-        return Outcome.FAIL, "; ".join([*map(_beyond, failed), *known])
+    failed, known, compared = [], [], []
+    for one in deviations:
+        finding = settings.finding(name, one.quantity)
+        comparison = compare(record, name, one.quantity, one.value, _said(one), one.dtype)
+        if finding is not None:
+            known.append(f"known: {_said(one)} deviates by {one.value:.2g} ({finding})")
+        elif math.isinf(one.value) or (one.is_exact and one.value):
+            failed.append(f"{_said(one)} is violated")
+        elif comparison.fails:
+            failed.append(_beyond(comparison))
+        elif not one.is_exact:
+            compared.append(comparison)
+    if failed:
+        return Outcome.FAIL, "; ".join([*failed, *known])
     if unknown := uncalibrated(record, compared):
         return Outcome.UNCALIBRATED, "; ".join([unknown, *known])
-    held = ", ".join(f"{d.quantity} to {d.value:.2g}" for d in deviations)
+    held = ", ".join(
+        d.quantity if d.is_exact else f"{d.quantity} to {d.value:.2g}"
+        for d in deviations
+        if settings.finding(name, d.quantity) is None
+    )
     return Outcome.PASS, "; ".join([f"holds: {held}", *known])
 
 
 def _beyond(one: Comparison) -> str:
     allowed = one.tolerance.relative if one.tolerance else 0.0
-    return f"{one.name} deviates by {one.deviation:.2g}, allowed {allowed:.0e}"
+    return f"{one.name} deviates by {one.deviation:.2g}, allowed {allowed:g}"
 
 
 def _said(deviation: Deviation) -> str:
-    return f"{deviation.quantity} ({deviation.where})"
+    return f"{deviation.quantity} ({deviation.where})" if deviation.where else deviation.quantity
 
 
 def _largest(deviations: Sequence[Deviation]) -> list[Deviation]:

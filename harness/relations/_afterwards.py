@@ -65,8 +65,8 @@ def tokenizers(judged: Tokenizer | None, wanted: Tokenizer | None) -> Iterator[D
         yield Deviation("tokenizer", math.inf, "not known")
         return
     same = judged.digest == wanted.digest
-    yield flag("tokenizer", violated=not same, where="digest")
+    yield flag("tokenizer", violated=not same)
     eos = (
         "" if judged.eos_token == wanted.eos_token else f"{wanted.eos_token} -> {judged.eos_token}"
     )
-    yield Deviation("eos token", math.inf if eos else 0.0, eos)
+    yield flag("eos token", violated=bool(eos), where=eos)

@@ -13,11 +13,15 @@ class Deviation:
         quantity: What is compared, as fixtures/tolerances.toml names it.
         value: |a - b| / |b|; `inf` where a side is missing, failed or not a number.
         where: The runs and the step or evaluation, in words.
+        is_exact: Whether there is no distance to allow: it is as it should be or not.
+        dtype: Of what was compared, where it is coarser than what the run computed in.
     """
 
     quantity: str
     value: float
-    where: str
+    where: str = ""
+    is_exact: bool = False
+    dtype: str = ""
 
 
 def relative(a: float | None, b: float | None) -> float:
@@ -29,9 +33,9 @@ def relative(a: float | None, b: float | None) -> float:
     return abs(a - b) / abs(b) if b else math.inf
 
 
-def flag(quantity: str, *, violated: bool, where: str) -> Deviation:
+def flag(quantity: str, *, violated: bool, where: str = "") -> Deviation:
     """Return a comparison that has no distance: 0 or `inf`."""
-    return Deviation(quantity, math.inf if violated else 0.0, where)
+    return Deviation(quantity, math.inf if violated else 0.0, where, is_exact=True)
 
 
 def largest(quantity: str, found: Iterable[tuple[float, str]]) -> Deviation:

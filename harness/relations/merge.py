@@ -5,7 +5,9 @@ eos token (unslothai/unsloth#5386).
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
+from harness.comparison import coarsest, dtype
 from harness.experiment import AFTERWARDS
 from harness.matrix import Cell
 from harness.record import Evaluation, Record
@@ -31,7 +33,10 @@ def deviations(records: Mapping[str, Record]) -> Iterator[Deviation]:
             return
     assert merged is not None
     assert base is not None
-    yield from parts.evaluation(merged.evaluations, record.evaluations)
+    # A merge to 16 bit rounds, whatever dtype it is computed in.
+    file = coarsest([dtype(record), *merged.files])
+    for one in parts.evaluation(merged.evaluations, record.evaluations):
+        yield replace(one, dtype=file)
     same = _losses(merged.evaluations) == _losses(base.evaluations)
     yield flag("merged is the base", violated=same, where="their losses")
     yield from parts.tokenizers(merged.tokenizer, base.tokenizer)

@@ -10,7 +10,7 @@ from harness.experiment import AFTERWARDS
 from harness.matrix import Cell
 from harness.record import Afterwards, Evaluation, Record, Step
 from harness.relations import _afterwards as parts
-from harness.relations.deviation import Deviation
+from harness.relations.deviation import Deviation, flag
 
 EXTRAS = AFTERWARDS
 """All three in one run: it trains once."""
@@ -43,7 +43,7 @@ def _steps(record: Record, resumed: Afterwards) -> Iterator[Deviation]:
         where = f"{_range(found)} instead of {_range(wanted)}"
         yield Deviation("steps", math.inf, where)
         return
-    yield Deviation("steps", 0.0, "")
+    yield flag("steps", violated=False)
     figures: dict[str, Callable[[Step], float | None]] = {
         "learning rate": lambda step: step.learning_rate,
         "step loss": lambda step: step.raw_loss,
@@ -63,7 +63,7 @@ def _evaluations(record: Record, resumed: Afterwards) -> Iterator[Deviation]:
         where = f"after steps {sorted(found)} instead of {sorted(wanted)}"
         yield Deviation("evaluations", math.inf, where)
         return
-    yield Deviation("evaluations", 0.0, "")
+    yield flag("evaluations", violated=False)
     figures: dict[str, Callable[[Evaluation], float | None]] = {
         "eval_loss": lambda e: e.eval_loss,
         "token_loss": lambda e: e.token_loss,

@@ -72,7 +72,9 @@ def tolerances(trials: Sequence[Trial], command: str) -> str:
     largest: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for trial in clean_ones:
         for one in trial.deviations:
-            largest[trial.relation.name, one.quantity, trial.dtype].append(one.value)
+            if not one.is_exact:
+                key = trial.relation.name, one.quantity, one.dtype or trial.dtype
+                largest[key].append(one.value)
     cells = sorted({"/".join(t.cell.id.split("/")[:3]) for t in clean_ones})
     measured = f"{datetime.now(UTC):%Y-%m-%d}, {', '.join(cells)}: {command}"
     entries = [
