@@ -43,6 +43,7 @@ class Comparable(_Data):
     device: str
     threads: int
     parallel_cells: int
+    preloaded: bool = False
 
     @classmethod
     def of(cls, record: Record) -> Self:
@@ -56,6 +57,7 @@ class Comparable(_Data):
             device=record.hardware.device,
             threads=record.hardware.threads,
             parallel_cells=record.hardware.parallel_cells,
+            preloaded=record.preloaded,
         )
 
     def differences(self, other: "Comparable") -> dict[str, tuple[Any, Any]]:
@@ -153,6 +155,10 @@ def _refuse_unfit(record: Record) -> None:
     if record.extras:
         raise BaselineError(
             f"{name} ran with the extras {', '.join(record.extras)}, which take time. Run it without."
+        )
+    if record.preloaded:
+        raise BaselineError(
+            f"{name} was forked from a process that had imported its stack. Run it in a fresh one."
         )
     if record.status != "COMPLETED":
         raise BaselineError(f"{name} ended as {record.status}. Only completed runs are approved.")

@@ -89,6 +89,11 @@ def dtype(record: Record) -> str:
     return coarsest(seen)
 
 
+def kept_dtype(record: Record) -> str:
+    """Return the coarsest dtype, that of the weights included: what two runs may round apart by."""
+    return coarsest([dtype(record), *record.precision.weights])
+
+
 def coarsest(names: Iterable[object]) -> str:
     """Return the dtype of least precision among some, float32 for none that is known."""
     given = set(names)

@@ -7,9 +7,10 @@ from enum import StrEnum
 from rich.console import Console
 
 from harness.cell_result import CellResult
-from harness.dispatch.local import Result, Run
+from harness.dispatch.local import Result
 from harness.fault_catalogue import Clean, Fault
 from harness.gate import judge_cells
+from harness.matrix import Cell
 from harness.plan import Options, Plan
 from harness.relation_settings import read_settings
 from harness.relation_trials import Asked
@@ -140,8 +141,13 @@ def run_trials(
     }
     runs = [run for several in wanted for run in several]
     runs += [run for f in faults if f.name in asked for run in asked[f.name].runs(plan, f.file)]
-    # Those of one stack beside each other: it is imported as often as cells run at once.
-    order = sorted(dict.fromkeys(runs), key=_stack)
+    limit = plan.matrix.timeout_s
+    # What ends at a limit of its own first, as others train beside it; then one stack after the other:
+    # it is imported as often as cells run at once.
+    order = sorted(
+        dict.fromkeys(runs),
+        key=lambda run: (run.experiment.timeout_s >= limit, *_place(run.experiment.cell)),
+    )
     try:
         results = {result.run: result for result in plan.execute(order, console)}
     finally:
@@ -159,8 +165,8 @@ def run_trials(
     )
 
 
-def _stack(run: Run) -> tuple[str, str]:
-    return run.experiment.cell.stack, run.experiment.cell.hardware
+def _place(cell: Cell) -> tuple[str, str]:
+    return cell.stack, cell.hardware
 
 
 def _judged(results: Sequence[Result]) -> CellResult:

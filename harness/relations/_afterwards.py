@@ -43,6 +43,8 @@ def evaluation(judged: Sequence[Evaluation], wanted: Sequence[Evaluation]) -> It
         where = f"{len(a.row_losses)} rows, not {len(b.row_losses)}"
         yield Deviation("row losses", math.inf, where)
         return
+    if not a.row_losses:
+        return  # rows share a sequence: token_loss is all there is
     rows = enumerate(zip(a.row_losses, b.row_losses, strict=True))
     yield largest(
         "row losses", [(f"row {i}", x, y) for i, (x, y) in rows if (x, y) != (None, None)]

@@ -6,14 +6,13 @@ Sees an optimizer state or a schedule that starts anew, and rows that are fed tw
 import math
 from collections.abc import Callable, Iterator, Mapping
 
-from harness.experiment import AFTERWARDS
+from harness.experiment import Extra
 from harness.matrix import Cell
 from harness.record import Afterwards, Evaluation, Record, Step
 from harness.relations import _afterwards as parts
 from harness.relations.deviation import Deviation, flag
 
-EXTRAS = AFTERWARDS
-"""All three in one run: it trains once."""
+EXTRAS = frozenset({Extra.RESUME})
 
 
 def variants(cell: Cell) -> dict[str, Cell]:

@@ -6,14 +6,13 @@ tokenizer beside it is another one (unslothai/unsloth#5386).
 
 from collections.abc import Iterator, Mapping
 
-from harness.experiment import AFTERWARDS
+from harness.experiment import Extra
 from harness.matrix import Cell
 from harness.record import Record
 from harness.relations import _afterwards as parts
 from harness.relations.deviation import Deviation
 
-EXTRAS = AFTERWARDS
-"""All three in one run: it trains once."""
+EXTRAS = frozenset({Extra.RELOAD})
 
 
 def variants(cell: Cell) -> dict[str, Cell]:

@@ -56,6 +56,7 @@ def test_cell_without_baseline_has_none(tmp_path: Path) -> None:
         ([make_record()] * 3, "different repeats"),
         (repeats(fault="zero_lr"), "fault 'zero_lr'"),
         (repeats(extras=["first_step"]), "extras first_step"),
+        (repeats(preloaded=True), "Run it in a fresh one"),
         ([*repeats(2), make_record(repeat=2, status="TIMEOUT")], "ended as TIMEOUT"),
         ([*repeats(2), make_record(repeat=2, status="CRASHED")], "ended as CRASHED"),
         (repeats(evaluations=[6.7, NAN, 4.3, 4.2]), "not finite"),

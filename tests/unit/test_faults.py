@@ -55,7 +55,7 @@ def test_each_plugin_says_in_its_docstring_what_it_imitates() -> None:
     ("text", "says"),
     [
         ("[faults.a]\nrow = 'U#1'\n", "names its `check`"),
-        ("[faults.a]\nrow = 'U#1'\ncheck = 'nothing'\n", "no check named nothing"),
+        ("[faults.a]\nrow = 'U#1'\ncheck = 'nothing'\n", "no check or relation named nothing"),
         ("[faults.a]\nrow = 'U#1'\ncheck = 'precision'\nseen_by = ['memory']\n", "`would_see`"),
         ("[faults.b]\nrow = 'U#1'\ncheck = 'precision'\n", "without: a, b"),
         ("[faults.a]\nrow = 'U#1'\ncheck = 'precision'\nchek = ''\n", "chek"),
@@ -157,3 +157,12 @@ def test_a_missed_fault_is_shown_and_counted() -> None:
     assert "the oracle to build" in text
     assert "MISSED (declared)" in console.export_text()
     assert Trials([trial(SOUND)]).exit_code == 1
+
+
+def test_a_fault_may_be_meant_for_a_relation() -> None:
+    entry = Fault.model_validate({"name": "f", "row": "U#1", "check": "accumulation"})
+    assert entry.relation is not None
+    assert entry.relation.name == "accumulation"
+    assert trial(SOUND).fault.relation is None
+    seen = trial({**SOUND, "accumulation": Outcome.FAIL}, check="accumulation")
+    assert (seen.finding, seen.red) == (Finding.DETECTED, ("accumulation",))
