@@ -19,6 +19,8 @@ from harness.locations import FIXTURES
 TOLERANCES = FIXTURES / "tolerances.toml"
 MARGIN = 5
 """Times the largest deviation of the clean runs."""
+UNIT_ROUNDOFF = 2.0**-24
+"""Of float32 (IEEE 754-2008 binary32): the largest relative error of one rounding."""
 
 
 class Tolerance(BaseModel):
@@ -77,10 +79,13 @@ class Tolerances(BaseModel):
 
 
 def derived(largest: float) -> float:
-    """Return the tolerance that a largest deviation gives: 0 for 0, else 1, 2 or 5 times 10**k."""
+    """Return the tolerance that a largest deviation gives: 0 for 0, else 1, 2 or 5 times 10**k.
+
+    What is not equal to the bit is allowed one rounding of float32 on any machine.
+    """
     if largest <= 0:
         return 0.0
-    wanted = MARGIN * largest
+    wanted = max(MARGIN * largest, UNIT_ROUNDOFF)
     exponent = math.floor(math.log10(wanted))
     # The last of the four is the next power of ten.
     steps = [float(f"{factor}e{exponent}") for factor in (1, 2, 5, 10)]

@@ -26,7 +26,16 @@ def variants(cell: Cell) -> dict[str, Cell]:
 
 
 def deviations(records: Mapping[str, Record]) -> Iterator[Deviation]:
-    """Compare the trajectories, and grad_norm in float32."""
+    """Compare the trajectories, and grad_norm in float32.
+
+    Raises:
+        NotApplicable: Unsloth left rows out (reports/findings/responses-only-drops-rows.md).
+    """
     unsloth, reference = records["unsloth"], records["reference"]
+    if unsloth.recipe["responses_only"] and len(unsloth.steps) < len(reference.steps):
+        raise NotApplicable(
+            f"Unsloth left out rows: {len(unsloth.steps)} steps against {len(reference.steps)}, see "
+            "reports/findings/responses-only-drops-rows.md"
+        )
     names = "Unsloth against the reference"
     yield from _series.trajectories(unsloth, reference, names)
