@@ -1,6 +1,7 @@
 """fixtures/relations.toml: the cells that relations run on, and the violations that are findings."""
 
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,6 +17,7 @@ class Known(BaseModel):
 
     Attributes:
         finding: The page with its reproduction, from the project's root.
+        stack: Pattern of the stacks that do it, as in a shell.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,6 +25,7 @@ class Known(BaseModel):
     relation: str
     quantity: str
     finding: str
+    stack: str = "*"
 
 
 class Settings(BaseModel):
@@ -34,10 +37,16 @@ class Settings(BaseModel):
     cells: tuple[str, ...] = Field(min_length=1)
     known: tuple[Known, ...] = ()
 
-    def finding(self, relation: str, quantity: str) -> str | None:
+    def finding(self, relation: str, quantity: str, stack: str) -> str | None:
         """Return the page of a known violation, None where it is none."""
-        wanted = (relation, quantity)
-        return next((k.finding for k in self.known if (k.relation, k.quantity) == wanted), None)
+        return next(
+            (
+                k.finding
+                for k in self.known
+                if (k.relation, k.quantity) == (relation, quantity) and fnmatchcase(stack, k.stack)
+            ),
+            None,
+        )
 
 
 def read_settings(path: Path = SETTINGS) -> Settings:

@@ -149,37 +149,37 @@ def judge(
     except NotApplicable as reason:
         return trial(Outcome.SKIPPED, str(reason))
     last = list(records.values())[-1]
-    outcome, message = _judged(relation.name, deviations, last, settings)
+    outcome, message = _judged(relation.name, deviations, last, settings, cell.stack)
     return trial(outcome, message, deviations, kept_dtype(last))
 
 
 def _judged(
-    name: str, deviations: Sequence[Deviation], record: Record, settings: Settings
+    name: str, deviations: Sequence[Deviation], record: Record, settings: Settings, stack: str
 ) -> tuple[Outcome, str]:
-    failed, known, compared = [], [], []
+    failed, known, compared, held = [], [], [], []
     for one in deviations:
-        finding = settings.finding(name, one.quantity)
+        finding = settings.finding(name, one.quantity, stack) if one.value else None
         comparison = compare(
             record, name, one.quantity, one.value, _said(one), one.dtype or kept_dtype(record)
         )
         if finding is not None:
             known.append(f"known: {_said(one)} deviates by {one.value:.2g} ({finding})")
-        elif math.isinf(one.value) or (one.is_exact and one.value):
+        elif math.isinf(one.value):
             failed.append(f"{_said(one)} is violated")
+        elif one.is_exact:
+            held.append(one.quantity)
         elif comparison.fails:
             failed.append(_beyond(comparison))
-        elif not one.is_exact:
+        else:
             compared.append(comparison)
+            held.append(f"{one.quantity} to {one.value:.2g}")
     if failed:
         return Outcome.FAIL, "; ".join([*failed, *known])
     if unknown := uncalibrated(record, compared):
         return Outcome.UNCALIBRATED, "; ".join([unknown, *known])
-    held = ", ".join(
-        d.quantity if d.is_exact else f"{d.quantity} to {d.value:.2g}"
-        for d in deviations
-        if settings.finding(name, d.quantity) is None
-    )
-    return Outcome.PASS, "; ".join([f"holds: {held}", *known])
+    if known and not compared:
+        return Outcome.SKIPPED, "; ".join(known)
+    return Outcome.PASS, "; ".join([f"holds: {', '.join(held)}", *known])
 
 
 def _beyond(one: Comparison) -> str:

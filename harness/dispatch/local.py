@@ -26,9 +26,10 @@ class Run:
 
     @property
     def label(self) -> str:
-        """The cell's id, with its fault and the repetition where there is more than one."""
-        fault = self.experiment.fault_file
+        """The cell's id, with what tells it from other runs of the cell: fault, extras, repetition."""
+        fault, extras = self.experiment.fault_file, sorted(self.experiment.extras)
         label = self.experiment.cell.id + (f" with {fault.stem}" if fault else "")
+        label += f" + {', '.join(extras)}" if extras else ""
         return label + (f" (repeat {self.repeat})" if self.repeat else "")
 
 

@@ -4,13 +4,13 @@ Exists for U#13, U#1337 and U#3527 (loss parity), U#4112 (rotary frequencies tha
 initialised: first losses 5-11 times too large) and U#2126.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from harness.matrix import Cell
 from harness.record import Record
 from harness.relations import _series
-from harness.relations.deviation import Deviation, NotApplicable
+from harness.relations.deviation import Deviation, NotApplicable, flag
 
 _DTYPES = ("float32", "bfloat16")
 
@@ -26,16 +26,22 @@ def variants(cell: Cell) -> dict[str, Cell]:
 
 
 def deviations(records: Mapping[str, Record]) -> Iterator[Deviation]:
-    """Compare the trajectories, and grad_norm in float32.
+    """Compare what trains, how long, and then the trajectories; grad_norm in float32.
 
-    Raises:
-        NotApplicable: Unsloth left rows out (reports/findings/responses-only-drops-rows.md).
+    Where Unsloth adapts other modules or leaves rows out, the rest cannot agree and is not compared.
     """
     unsloth, reference = records["unsloth"], records["reference"]
-    if unsloth.recipe["responses_only"] and len(unsloth.steps) < len(reference.steps):
-        raise NotApplicable(
-            f"Unsloth left out rows: {len(unsloth.steps)} steps against {len(reference.steps)}, see "
-            "reports/findings/responses-only-drops-rows.md"
-        )
     names = "Unsloth against the reference"
-    yield from _series.trajectories(unsloth, reference, names)
+    sizes = [r.adapter.trainable_parameters if r.adapter else None for r in (unsloth, reference)]
+    steps = [len(r.steps) for r in (unsloth, reference)]
+    exact = [
+        flag("trainable parameters", violated=sizes[0] != sizes[1], where=_against(sizes)),
+        flag("optimizer steps", violated=steps[0] != steps[1], where=_against(steps)),
+    ]
+    yield from exact
+    if not any(one.value for one in exact):
+        yield from _series.trajectories(unsloth, reference, names)
+
+
+def _against(pair: Sequence[int | None]) -> str:
+    return f"{pair[0]} against {pair[1]}"

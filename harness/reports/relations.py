@@ -68,7 +68,8 @@ def tolerances(trials: Sequence[Trial], command: str) -> str:
 
     A trial counts when all its deviations are finite: one that is violated is not clean.
     """
-    clean_ones = [t for t in trials if t.deviations and _is_finite(t)]
+    once = {(t.relation.name, t.cell.id): t for t in trials}
+    clean_ones = [t for t in once.values() if t.deviations and _is_finite(t)]
     largest: dict[tuple[str, str, str], list[float]] = defaultdict(list)
     for trial in clean_ones:
         for one in trial.deviations:
@@ -79,7 +80,7 @@ def tolerances(trials: Sequence[Trial], command: str) -> str:
     measured = f"{datetime.now(UTC):%Y-%m-%d}, {', '.join(cells)}: {command}"
     entries = [
         f'[[tolerance]]\nof = "{of}"\nquantity = "{quantity}"\ndtype = "{dtype}"\n'
-        f"relative = {derived(max(values)):g}\nlargest = {max(values):.3g}\nruns = {len(values)}\n"
+        f"relative = {derived(max(values), len(values)):g}\nlargest = {max(values):.3g}\nruns = {len(values)}\n"
         f'measured = "{measured}"\n'
         for (of, quantity, dtype), values in sorted(largest.items())
     ]

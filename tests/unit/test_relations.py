@@ -150,6 +150,13 @@ def relation(*deviations: Deviation, name: str = "accumulation") -> Relation:
     return Relation(name, "s.", lambda cell: {"run": cell}, found)
 
 
+def test_parity_compares_no_numbers_of_runs_that_train_something_else() -> None:
+    fewer = make_record(steps=steps(29))
+    assert measured("parity", fewer) == {"trainable parameters": 0.0, "optimizer steps": math.inf}
+    wider = make_record(adapter={"trainable_parameters": 1})
+    assert measured("parity", wider)["trainable parameters"] == math.inf
+
+
 def outcome(*deviations: Deviation, settings: Settings = NOTHING_KNOWN) -> Verdict:
     return judge(relation(*deviations), CELL, {"run": make_record()}, settings).verdict
 
@@ -172,12 +179,21 @@ def test_without_a_tolerance_it_is_uncalibrated_but_what_is_exact(
     assert outcome(Deviation("loss", math.inf, "w")).outcome is Outcome.FAIL
 
 
-def test_a_finding_is_said_and_does_not_fail() -> None:
+def test_a_finding_is_said_and_does_not_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    allow(monkeypatch, "accumulation", "token_loss")
     known = [{"relation": "accumulation", "quantity": "loss", "finding": "f.md"}]
     settings = Settings.model_validate({"schema": 1, "cells": ["c"], "known": known})
-    said = outcome(Deviation("loss", 0.5, "w"), flag("moved", violated=False), settings=settings)
+    said = outcome(Deviation("loss", 0.5, "w"), Deviation("token_loss", 0.0), settings=settings)
     assert said.outcome is Outcome.PASS
     assert "known: loss (w) deviates by 0.5 (f.md)" in said.message
+
+
+def test_a_finding_is_of_its_stacks_and_alone_is_no_pass() -> None:
+    known = {"relation": "accumulation", "quantity": "steps", "finding": "f.md"}
+    for stack, expected in (("reference-*", Outcome.SKIPPED), ("unsloth-*", Outcome.FAIL)):
+        entry = {**known, "stack": stack}
+        settings = Settings.model_validate({"schema": 1, "cells": ["c"], "known": [entry]})
+        assert outcome(flag("steps", violated=True), settings=settings).outcome is expected
 
 
 def test_a_run_that_did_not_finish_is_the_answer() -> None:
@@ -249,7 +265,8 @@ def test_tolerances_come_from_clean_trials_only() -> None:
         "float32",
         trial_of(CELL, fails=True).verdict,
     )
-    text = report.tolerances([trial_of(CELL, fails=False)] * 3 + [bad], "the command")
+    seeds = [trial_of(CELL.varied({"seed": n}), fails=False) for n in range(3)]
+    text = report.tolerances([*seeds, seeds[0], bad], "the command")
     assert 'of = "accumulation"\nquantity = "loss"\ndtype = "float32"\nrelative = 5e-07' in text
     assert "largest = 1e-07\nruns = 3\n" in text
 

@@ -17,7 +17,7 @@ def allow(
         of=of,
         quantity=quantity,
         dtype="float32",
-        relative=tolerances.derived(largest),
+        relative=tolerances.derived(largest, 20),
         largest=largest,
         runs=20,
         measured="in a test",
