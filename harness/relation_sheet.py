@@ -72,7 +72,7 @@ def run_sheet(
             return run_relations([relation], [cell], plan, settings, console)[0]
 
         result = search(cells, one, examples=examples, seed=seed)
-        sheet.searched.extend(found(relation, result))
+        sheet.searched.extend(found(relation, result, plan.options.fault))
         sheet.all_trials.extend(result.trials)
         violated |= result.smallest is not None
     return Sheet(sheet.trials, sheet.searched, sheet.all_trials, violated)

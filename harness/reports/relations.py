@@ -1,6 +1,7 @@
 """The table relation x cell, what a search found, and the tolerances that clean runs give."""
 
 import os
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -43,8 +44,8 @@ def summary(trials: Sequence[Trial]) -> str:
     return f"{len(trials)} relations on cells: {', '.join(f'{n} {o}' for o, n in counts.items())}"
 
 
-def found(relation: Relation, search: Search) -> Iterator[str]:
-    """Yield what a search came to, with the command that reproduces it."""
+def found(relation: Relation, search: Search, fault: Path | None = None) -> Iterator[str]:
+    """Yield what a search came to, with the command that reproduces it; `fault` was in every run."""
     tried = f"{relation.name}: {len(search.trials)} recipes tried"
     if search.unfinished:
         tried += f", {len(search.unfinished)} of them without an answer"
@@ -55,12 +56,9 @@ def found(relation: Relation, search: Search) -> Iterator[str]:
         return
     yield f"{tried}; violated. The smallest recipe that does it:"
     yield f"  {search.smallest.verdict.message}"
-    yield f"  again: {command(search.smallest)}"
-
-
-def command(trial: Trial) -> str:
-    """Return the command that runs one relation on one cell."""
-    return f"harness relations {trial.relation.name} --cell {trial.cell.id}"
+    again = ["harness", "relations", relation.name, "--cell", search.smallest.cell.id]
+    again += ["--fault", str(fault)] if fault else []
+    yield f"  again: {shlex.join(again)}"
 
 
 def tolerances(trials: Sequence[Trial], command: str) -> str:

@@ -248,6 +248,8 @@ def test_search_shrinks_to_the_smallest_recipe_and_prints_its_command() -> None:
         f"  again: harness relations accumulation --cell {CELL.id}"
         "+gradient_accumulation=3+responses_only=true"
     )
+    *_, again = report.found(RELATIONS["accumulation"], result, Path("a fault.py"))
+    assert again.endswith("--fault 'a fault.py'")
 
 
 def test_search_that_finds_nothing_says_how_far_it_looked() -> None:
