@@ -81,17 +81,12 @@ def find(record: Record, of: str, quantity: str) -> Tolerance | None:
 
 
 def dtype(record: Record) -> str:
-    """Return the coarsest dtype that activations, logits or autocast had: not how weights are kept."""
+    """Return the coarsest dtype that weights, activations, logits or autocast had."""
     values = Effective.of(record.precision).values
     seen = {
         value for field in ("activations", "logits", "autocast") for value in values.get(field, ())
     }
-    return coarsest(seen)
-
-
-def kept_dtype(record: Record) -> str:
-    """Return the coarsest dtype, that of the weights included: what two runs may round apart by."""
-    return coarsest([dtype(record), *record.precision.weights])
+    return coarsest([*seen, *record.precision.weights])
 
 
 def coarsest(names: Iterable[object]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness.comparison import Comparison, compare, kept_dtype, uncalibrated
+from harness.comparison import Comparison, compare, dtype, uncalibrated
 from harness.dispatch.local import Run
 from harness.errors import SelectionError
 from harness.matrix import Cell
@@ -150,7 +150,7 @@ def judge(
         return trial(Outcome.SKIPPED, str(reason))
     last = list(records.values())[-1]
     outcome, message = _judged(relation.name, deviations, last, settings, cell.stack)
-    return trial(outcome, message, deviations, kept_dtype(last))
+    return trial(outcome, message, deviations, dtype(last))
 
 
 def _judged(
@@ -159,9 +159,7 @@ def _judged(
     failed, known, compared, held = [], [], [], []
     for one in deviations:
         finding = settings.finding(name, one.quantity, stack) if one.value else None
-        comparison = compare(
-            record, name, one.quantity, one.value, _said(one), one.dtype or kept_dtype(record)
-        )
+        comparison = compare(record, name, one.quantity, one.value, _said(one), one.dtype)
         if finding is not None:
             known.append(f"known: {_said(one)} deviates by {one.value:.2g} ({finding})")
         elif math.isinf(one.value):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from harness.comparison import kept_dtype
+from harness.comparison import dtype
 from harness.record import Evaluation, Record, Step
 from harness.relations.deviation import Deviation, largest, relative
 
@@ -18,7 +18,7 @@ def trajectories(a: Record, b: Record, names: str) -> Iterator[Deviation]:
         names: Both, as the user reads them.
     """
     yield training_loss(a, b, names)
-    if kept_dtype(b) == "float32":
+    if dtype(b) == "float32":
         yield grad_norm(a, b, names)
     yield token_loss(a, b, names)
 

@@ -7,7 +7,7 @@ eos token (unslothai/unsloth#5386).
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from harness.comparison import coarsest, kept_dtype
+from harness.comparison import coarsest, dtype
 from harness.experiment import Extra
 from harness.matrix import Cell
 from harness.record import Evaluation, Record
@@ -33,7 +33,7 @@ def deviations(records: Mapping[str, Record]) -> Iterator[Deviation]:
     assert merged is not None
     assert base is not None
     # A merge to 16 bit rounds, whatever dtype it is computed in.
-    file = coarsest([kept_dtype(record), *merged.files])
+    file = coarsest([dtype(record), *merged.files])
     for one in parts.evaluation(merged.evaluations, record.evaluations):
         yield replace(one, dtype=file)
     same = _losses(merged.evaluations) == _losses(base.evaluations)

@@ -40,7 +40,7 @@ def figures(record: Record) -> dict[str, object]:
     steps = [s.model_dump(exclude={"wall_s"}) for s in record.steps]
     kept = {"adapter", "base_weights", "precision", "scaler", "probe", "rows", "fault"}
     assert record.executed is not None
-    executed = record.executed.model_dump(exclude={"arguments", "environment"})
+    executed = record.executed.model_dump(exclude={"arguments", "requested", "environment"})
     return {"evaluations": evaluations, "steps": steps, "executed": executed} | record.model_dump(
         include=kept
     )
