@@ -2,7 +2,7 @@
 
 nox -s gpu_matrix -- -k nf4      the main job, on the cells that pytest's -k selects
 nox -s faults                    every fault, and which check sees it; what follows `--` goes to harness
-nox -s relations                 runs that must agree, and a search for recipes where they do not
+nox -s relations                 runs that must agree; `-- --search 5` looks for recipes where they do not
 nox -s tests                     unit, integration and browser tests
 """
 
@@ -69,7 +69,7 @@ def tests(session: nox.Session) -> None:
 def _harness(session: nox.Session, command: str, *defaults: str) -> None:
     _sync(session)
     arguments = session.posargs or list(defaults)
-    given = shlex.join(["nox", "-s", command, "--", *arguments])
+    given = shlex.join(["nox", "-s", command, *(["--", *arguments] if arguments else [])])
     session.run("harness", command, *arguments, env={"HARNESS_COMMAND": given})
 
 
@@ -81,8 +81,8 @@ def faults(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def relations(session: nox.Session) -> None:
-    """See that runs which must agree do, and search for recipes that break it."""
-    _harness(session, "relations", "--search", "5")
+    """See that runs which must agree do; `-- --search 5` also looks for recipes where they do not."""
+    _harness(session, "relations")
 
 
 @nox.session(python=PYTHON)
