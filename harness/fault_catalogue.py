@@ -3,7 +3,6 @@
 Read from fixtures/faults/catalogue.toml without importing a plugin. How to add one: docs/faults.md.
 """
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from harness.locations import FIXTURES
 from harness.matrix import Cell, Matrix
 from harness.recipe import field_words
 from harness.relations import Relation, all_relations
+from harness.toml_file import read_model
 from harness.verdict import Outcome
 
 FOLDER = FIXTURES / "faults"
@@ -141,14 +141,7 @@ def read_catalogue(folder: Path = FOLDER) -> Catalogue:
             match one to one.
     """
     path = folder / "catalogue.toml"
-    try:
-        file = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"cannot read the fault catalogue {path}: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}.") from error
+    file = read_model(path, _File, "the fault catalogue")
     if file.version != 1:
         raise ConfigError(f"{path}: schema = {file.version}; this harness reads schema 1.")
     plugins = {plugin.stem for plugin in folder.glob("*.py")}

@@ -1,19 +1,19 @@
 """Cells: what one run is, how matrix.toml expands into them, and how a user selects some."""
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from harness.errors import ConfigError, SelectionError, first_problem
+from harness.errors import ConfigError, SelectionError
 from harness.locations import FIXTURES
 from harness.recipe import Recipe, digest, parse_recipe, parse_words
 from harness.stacks import LIVE, parse_name
 from harness.stacks_file import in_order
+from harness.toml_file import read_model
 
 DEFAULT_MATRIX = FIXTURES / "matrix.toml"
 _LONGEST_NAME = 160  # of 255 bytes: locks and evidence put something behind it
@@ -203,15 +203,7 @@ def load_matrix(
     Raises:
         ConfigError: Not TOML, an unknown key, a value out of range; the message names it.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-        file = _MatrixFile.model_validate(data)
-    except OSError as error:
-        raise ConfigError(f"cannot read the matrix {path}: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}.") from error
+    file = read_model(path, _MatrixFile, "the matrix")
     if file.version != 1:
         raise ConfigError(f"{path}: schema = {file.version}; this harness reads schema 1.")
     return Matrix(file, path, gpus, overrides)

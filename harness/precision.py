@@ -3,7 +3,6 @@
 The policy is data (fixtures/precision.toml): requests, rules that must hold, and known deviations.
 """
 
-import tomllib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -11,12 +10,13 @@ from typing import Annotated, Any, Literal
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from harness.errors import ConfigError, SelectionError, first_problem
+from harness.errors import SelectionError
 from harness.locations import FIXTURES
 from harness.precision_facts import Device, Effective, Situation, Value
 from harness.precision_facts import Field as FieldName
+from harness.toml_file import read_model
 
 DEFAULT_POLICY = FIXTURES / "precision.toml"
 
@@ -207,14 +207,7 @@ def load_policy(path: Path = DEFAULT_POLICY) -> Policy:
     Raises:
         ConfigError: Not TOML, an unknown key or a bad value; the message names it.
     """
-    try:
-        return Policy.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"cannot read the precision policy {path}: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error, 'file')}.") from error
+    return read_model(path, Policy, "the precision policy")
 
 
 def load_requests(path: Path = DEFAULT_POLICY) -> dict[str, Request]:

@@ -1,6 +1,5 @@
 """What each kind of hardware can do: the profiles of fixtures/hardware.toml."""
 
-import tomllib
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +16,7 @@ from pydantic import (
 
 from harness.errors import ConfigError, HardwareError, first_problem
 from harness.locations import FIXTURES
+from harness.toml_file import read_table
 
 DEFAULT_PROFILES = FIXTURES / "hardware.toml"
 BF16_CAPABILITY = (8, 0)
@@ -92,12 +92,7 @@ def load_profiles(path: Path | None = None) -> dict[str, Profile]:
 
 @cache
 def _load(path: Path) -> dict[str, Profile]:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"cannot read the hardware profiles {path}: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
+    data = read_table(path, "the hardware profiles")
     if data.get("schema") != 1 or not isinstance(data.get("profiles"), dict):
         raise ConfigError(
             f"{path}: schema = {data.get('schema')!r}; "

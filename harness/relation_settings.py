@@ -1,13 +1,12 @@
 """fixtures/relations.toml: the cells that relations run on, and the violations that are findings."""
 
-import tomllib
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from harness.errors import ConfigError, first_problem
 from harness.locations import FIXTURES
+from harness.toml_file import read_model
 
 SETTINGS = FIXTURES / "relations.toml"
 
@@ -55,11 +54,4 @@ def read_settings(path: Path = SETTINGS) -> Settings:
     Raises:
         ConfigError: Unreadable, not TOML, or a field that is unknown or missing.
     """
-    try:
-        return Settings.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}.") from error
+    return read_model(path, Settings)

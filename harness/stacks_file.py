@@ -3,15 +3,15 @@
 import fnmatch
 import json
 import re
-import tomllib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.errors import ConfigError, first_problem
+from harness.errors import ConfigError
 from harness.locations import FIXTURES
+from harness.toml_file import parse_model
 
 Family = Literal["unsloth", "reference"]
 Where = Literal["cpu", "gpu"]
@@ -129,12 +129,7 @@ def parse_config(text: str, path: Path) -> StacksFile:
     Raises:
         ConfigError: Not TOML, or a key or value it cannot have.
     """
-    try:
-        return StacksFile.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error)}.") from error
+    return parse_model(text, path, StacksFile)
 
 
 def with_release(text: str, name: str, release: Release, path: Path) -> str:

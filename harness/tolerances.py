@@ -5,16 +5,15 @@ deviation, rounded up to 1, 2 or 5 times a power of ten.
 """
 
 import math
-import tomllib
 from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from harness.errors import ConfigError, first_problem
 from harness.locations import FIXTURES
+from harness.toml_file import read_model
 
 TOLERANCES = FIXTURES / "tolerances.toml"
 MARGIN = 5
@@ -104,14 +103,7 @@ def load(path: Path = TOLERANCES) -> Tolerances:
         ConfigError: Unreadable, not TOML, a field that is unknown or out of range, an allowance that
             its own largest deviation does not give, or two of the same thing.
     """
-    try:
-        return Tolerances.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"cannot read {path}: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path} is not TOML: {error}.") from error
-    except ValidationError as error:
-        raise ConfigError(f"{path}: {first_problem(error, 'file')}.") from error
+    return read_model(path, Tolerances)
 
 
 @cache
