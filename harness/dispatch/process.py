@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -63,16 +63,17 @@ def run_process(
     Raises:
         InterruptedRun: `cancel` was set.
     """
-    with ExitStack() as stack:
-        place: Fresh | Preloaded = stack.enter_context(fresh(experiment, python))
-        if experiment.preloaded and pool is not None:
-            try:
-                place = stack.enter_context(pool.lend(experiment, python, cancel))
-            except CannotPreload:
-                pass  # A fresh process is slower, and no different.
-            except InterruptedError:
-                raise InterruptedRun from None
-        return _run(place, experiment, machine, repeat, memory_limit, on_event, cancel, first_step)
+    rest = (experiment, machine, repeat, memory_limit, on_event, cancel, first_step)
+    if experiment.preloaded and pool is not None:
+        try:
+            with pool.lend(experiment, python, cancel) as preloaded:
+                return _run(preloaded, *rest)
+        except CannotPreload:
+            pass  # A fresh process is slower, and no different.
+        except InterruptedError:
+            raise InterruptedRun from None
+    with fresh(experiment, python) as place:
+        return _run(place, *rest)
 
 
 def _run(

@@ -12,6 +12,7 @@ from threading import Event
 import pytest
 
 from harness.dispatch.preloaded import CannotPreload, Preloaded, PreloadedPool
+from harness.dispatch.process import run_process
 from harness.experiment import Experiment
 from harness.plan import Options, Plan
 
@@ -144,6 +145,23 @@ def test_a_stack_that_does_not_import_is_no_preloaded_one(
     broken.chmod(0o755)
     with pytest.raises(CannotPreload, match="does not import"):
         run(pool, experiment, broken, "pass")
+
+
+def test_a_cell_whose_parent_is_gone_runs_in_a_fresh_process(
+    pool: PreloadedPool, python: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def gone(self: Preloaded, job_file: Path, output: Path) -> None:
+        self.is_alive = False
+        raise CannotPreload("the process that imported it died")
+
+    monkeypatch.setattr(Preloaded, "start", gone)
+    plan = Plan(Options(preloaded=True))
+    asked = plan.once(plan.matrix.cell("reference-2026.10.9/cpu/float32/ragged")).experiment
+    record = run_process(
+        asked, plan.machine, 0, python, 2**40, lambda _: None, Event(), tmp_path / "f", pool
+    )
+    # The stand-in is no payload: what counts is that a fresh one was tried.
+    assert (record.status, record.preloaded) == ("CRASHED", False)
 
 
 def test_closing_leaves_no_process_and_no_folder(
