@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,7 @@ from harness.relation_sheet import run_sheet
 from harness.reports import faults as table_of_faults
 from harness.reports import relations as table_of_relations
 from harness.reports import terminal
+from harness.reports.table_file import write_table
 from harness.stacks_file import Override, Where, read_config
 
 app = typer.Typer(
@@ -74,12 +77,8 @@ def run(
     """Run cells, in the default matrix or not, judge them and write a report."""
     options = Options(matrix, Overrides(model, data, scale), jobs, fresh, timeout, fault)
     plan = Plan(options)
-    try:
+    with _interruptible():
         result, folder = run_gate(plan, [plan.matrix.cell(c) for c in cell_ids], console)
-    except KeyboardInterrupt:
-        # Here, not in main(): the command line library ends the process with a code of its own.
-        console.print("interrupted; finished cells are kept, run the same command to go on")
-        raise typer.Exit(2) from None
     terminal.show(result, folder / reports.PAGE_NAME, console)
     raise typer.Exit(result.exit_code)
 
@@ -99,7 +98,8 @@ def explain(
 ) -> None:
     """Take the first step of two cells apart and name the first thing that differs."""
     plan = Plan(Options(matrix, Overrides(model, data, scale), jobs, fresh))
-    explanation = explain_cells(plan, a, b, console)
+    with _interruptible():
+        explanation = explain_cells(plan, a, b, console)
     console.print(explain_table.render(explanation, a, b, every=every))
     raise typer.Exit(1 if explanation.first else 0)
 
@@ -132,13 +132,10 @@ def faults(
     """Inject each fault of the catalogue and show which check sees it: the gate proves itself."""
     catalogue = read_catalogue()
     chosen, unharmed = catalogue.select(names or []), catalogue.clean_runs(clean)
-    try:
+    with _interruptible():
         trials = run_trials(chosen, unharmed, console, fresh=fresh)
-    except KeyboardInterrupt:
-        console.print("interrupted; finished cells are kept, run the same command to go on")
-        raise typer.Exit(2) from None
     console.print(table_of_faults.render(trials))
-    console.print(f"table: {table_of_faults.write(trials, command_line())}", soft_wrap=True)
+    _say(f"table: {write_table('faults', table_of_faults.markdown(trials, command_line()))}")
     raise typer.Exit(trials.exit_code)
 
 
@@ -161,20 +158,15 @@ def relations(
 ) -> None:
     """See whether runs that must agree do: n x 1 = 1 x n, on = off, Unsloth = plain ..."""
     plan = Plan(Options(fault=fault, fresh=fresh, preloaded=True))
-    try:
+    with _interruptible(), closing(plan):
         outcome = run_sheet(plan, names or [], cell or [], search, seed, console)
-    except KeyboardInterrupt:
-        console.print("interrupted; finished cells are kept, run the same command to go on")
-        raise typer.Exit(2) from None
-    finally:
-        plan.close()
     console.print(table_of_relations.render(outcome.trials))
     for line in outcome.searched:
         _say(line)
     if calibrate:
         typer.echo(table_of_relations.tolerances(outcome.all_trials, command_line()))
     text = table_of_relations.markdown(outcome.trials, outcome.searched, command_line())
-    _say(f"table: {table_of_relations.write(text)}")
+    _say(f"table: {write_table('relations', text)}")
     raise typer.Exit(outcome.exit_code)
 
 
@@ -238,6 +230,17 @@ def add_stack(
         _say(f"departs from its day: {departure}")
     if added.status != "present":
         _say(f"train it: harness run unsloth-{added.release}/a100-emulated/auto/mild")
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """End with code 2 on Ctrl-C."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        # Here, not in main(): the command line library ends the process with a code of its own.
+        console.print("interrupted; finished cells are kept, run the same command to go on")
+        raise typer.Exit(2) from None
 
 
 def _say(message: str) -> None:

@@ -1,6 +1,7 @@
 """Run faults and clean cells for real, and hold what the checks say against the catalogue."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -139,8 +140,8 @@ def run_trials(
         for fault in faults
         if fault.relation is not None
     }
-    runs = [run for several in wanted for run in several]
-    runs += [run for f in faults if f.name in asked for run in asked[f.name].runs(plan, f.file)]
+    variants = {f.name: asked[f.name].runs(plan, f.file) for f in faults if f.name in asked}
+    runs = [run for several in (*wanted, *variants.values()) for run in several]
     limit = plan.matrix.timeout_s
     # What ends at a limit of its own first, as others train beside it; then one stack after the other:
     # it is imported as often as cells run at once.
@@ -148,19 +149,17 @@ def run_trials(
         dict.fromkeys(runs),
         key=lambda run: (run.experiment.timeout_s >= limit, *_place(run.experiment.cell)),
     )
-    try:
+    with closing(plan):
         results = {result.run: result for result in plan.execute(order, console)}
-    finally:
-        plan.close()
     cells = [_judged([results[run] for run in several]) for several in wanted]
-    records = {run: result.record for run, result in results.items()}
+    trials = [Trial(fault, cell) for fault, cell in zip(faults, cells, strict=False)]
     settings = read_settings()
-    for fault, cell in zip(faults, cells, strict=False):
-        if fault.name in asked:
-            trial = asked[fault.name].judged(plan, records, settings, fault.file)
-            cell.verdicts.append(trial.verdict)
+    for trial in trials:
+        if (one := asked.get(trial.fault.name)) is not None:
+            records = [results[run].record for run in variants[trial.fault.name]]
+            trial.cell.verdicts.append(one.judged(records, settings).verdict)
     return Trials(
-        [Trial(fault, cell) for fault, cell in zip(faults, cells, strict=False)],
+        trials,
         [CleanTrial(entry, cell) for entry, cell in zip(clean, cells[len(faults) :], strict=True)],
     )
 

@@ -1,6 +1,7 @@
 """Where things are: fixtures that ship with the harness, the cache, the results."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import platformdirs
@@ -26,3 +27,9 @@ def cache_dir() -> Path:
 def reports_dir() -> Path:
     """Return the folder of records and reports; HARNESS_REPORTS overrides `./reports`."""
     return Path(os.environ.get("HARNESS_REPORTS", "reports")).resolve()
+
+
+def new_run_dir(prefix: str = "", started: datetime | None = None) -> Path:
+    """Return a folder of this process's own below `reports/runs`, named after a moment, now by default."""
+    moment = started or datetime.now(UTC)
+    return reports_dir() / "runs" / f"{prefix}{moment:%Y%m%d-%H%M%S}-{os.getpid()}"

@@ -18,7 +18,7 @@ from harness.dispatch.preloaded import PreloadedPool
 from harness.experiment import Experiment, Extra, prepare
 from harness.gate import GateResult, judge_cells
 from harness.hardware import Machine, detect
-from harness.locations import reports_dir
+from harness.locations import new_run_dir, reports_dir
 from harness.matrix import DEFAULT_MATRIX, Cell, Matrix, Overrides, load_matrix
 from harness.progress import Progress
 from harness.store import RecordStore
@@ -152,7 +152,7 @@ def run_gate(plan: Plan, cells: Iterable[Cell], console: Console) -> tuple[GateR
         harness_version=__version__,
         cells=judge_cells((r.record, r.reused) for r in done),
     )
-    folder = reports_dir() / "runs" / f"{started:%Y%m%d-%H%M%S}-{os.getpid()}"
+    folder = new_run_dir(started=started)
     reports.write(result, folder)
     return result, folder
 

@@ -60,9 +60,13 @@ def run_relations(
         HarnessError: A cell that cannot be resolved here.
     """
     asked = [Asked.of(relation, cell) for cell in cells for relation in relations]
-    wanted = {run: None for one in asked for run in one.runs(plan)}
-    records = {r.run: r.record for r in plan.execute(list(wanted), console)}
-    return [one.judged(plan, records, settings) for one in asked]
+    wanted = [one.runs(plan) for one in asked]
+    once = list(dict.fromkeys(run for runs in wanted for run in runs))
+    records = {r.run: r.record for r in plan.execute(once, console)}
+    return [
+        one.judged([records[run] for run in runs], settings)
+        for one, runs in zip(asked, wanted, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -96,16 +100,9 @@ class Asked:
             for variant in self.variants.values()
         ]
 
-    def judged(
-        self,
-        plan: Plan,
-        records: Mapping[Run, Record],
-        settings: Settings,
-        fault: Path | None = None,
-    ) -> Trial:
-        """Judge it by the records of its runs."""
-        found = [records[run] for run in self.runs(plan, fault)]
-        mine = dict(zip(self.variants, found, strict=True))
+    def judged(self, records: Sequence[Record], settings: Settings) -> Trial:
+        """Judge it by the records of its runs, in their order."""
+        mine = dict(zip(self.variants, records, strict=True))
         return judge(self.relation, self.cell, mine, settings, self.skipped)
 
 

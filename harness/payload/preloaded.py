@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .job import Job
 from .process import die_with_parent, run_job
@@ -39,7 +39,7 @@ def serve(spec_file: Path) -> int:
         order = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            os._exit(_cell(order, stack, (orders, answers)))
+            _become_cell(order, stack, (orders, answers))
         _own_group(pid)
         _say(answers, pid=pid)
         status = _ended(pid, orders)
@@ -49,7 +49,7 @@ def serve(spec_file: Path) -> int:
     return 0
 
 
-def _cell(order: dict[str, Any], stack: Stack, channels: tuple[int, int]) -> int:
+def _become_cell(order: dict[str, Any], stack: Stack, channels: tuple[int, int]) -> NoReturn:
     code = 1
     try:
         _own_group(0)

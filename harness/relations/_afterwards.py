@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from harness.record import Afterwards, Difference, Evaluation, Record, Tokenizer
-from harness.relations.deviation import Deviation, flag, relative
+from harness.relations.deviation import Deviation, flag, largest, relative
 
 
 def entry(record: Record, kind: str) -> Afterwards | None:
@@ -22,13 +23,10 @@ def broken(found: Afterwards | None, kind: str) -> Deviation | None:
     return Deviation(kind, math.inf, f"{why.phase}: {why.kind}: {why.message}"[:400])
 
 
-def largest(quantity: str, pairs: Sequence[tuple[str, float | None, float | None]]) -> Deviation:
-    """Return the largest relative deviation of (where, judged, wanted) triples."""
-    if not pairs:
-        return Deviation(quantity, math.inf, "nothing to compare")
-    values = [(relative(judged, wanted), where) for where, judged, wanted in pairs]
-    value, where = max(values, key=lambda pair: pair[0])
-    return Deviation(quantity, value, where if value else "")
+def farthest(quantity: str, pairs: Sequence[tuple[str, float | None, float | None]]) -> Deviation:
+    """Return the largest relative deviation of (where, judged, wanted) triples, its place if it is any."""
+    found = largest(quantity, ((relative(a, b), where) for where, a, b in pairs))
+    return found if found.value else replace(found, where="")
 
 
 def evaluation(judged: Sequence[Evaluation], wanted: Sequence[Evaluation]) -> Iterator[Deviation]:
@@ -46,7 +44,7 @@ def evaluation(judged: Sequence[Evaluation], wanted: Sequence[Evaluation]) -> It
     if not a.row_losses:
         return  # rows share a sequence: token_loss is all there is
     rows = enumerate(zip(a.row_losses, b.row_losses, strict=True))
-    yield largest(
+    yield farthest(
         "row losses", [(f"row {i}", x, y) for i, (x, y) in rows if (x, y) != (None, None)]
     )
 

@@ -4,6 +4,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from harness import comparison
+
 
 @dataclass(frozen=True)
 class Deviation:
@@ -28,9 +30,7 @@ def relative(a: float | None, b: float | None) -> float:
     """Return |a - b| / |b|, 0 for equal numbers, `inf` where a side is none or no number."""
     if a is None or b is None or not (math.isfinite(a) and math.isfinite(b)):
         return math.inf
-    if a == b:
-        return 0.0
-    return abs(a - b) / abs(b) if b else math.inf
+    return comparison.relative(a, b)
 
 
 def flag(quantity: str, *, violated: bool, where: str = "") -> Deviation:
@@ -39,8 +39,9 @@ def flag(quantity: str, *, violated: bool, where: str = "") -> Deviation:
 
 
 def largest(quantity: str, found: Iterable[tuple[float, str]]) -> Deviation:
-    """Return the largest of some distances; `inf` where there is nothing to compare."""
-    value, where = max(found, default=(math.inf, "nothing to compare"))
+    """Return the first of the largest distances; `inf` where there is nothing to compare."""
+    nothing = (math.inf, "nothing to compare")
+    value, where = max(found, key=lambda pair: pair[0], default=nothing)
     return Deviation(quantity, value, where)
 
 

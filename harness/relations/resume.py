@@ -4,11 +4,11 @@ Sees an optimizer state or a schedule that starts anew, and rows that are fed tw
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from harness.experiment import Extra
 from harness.matrix import Cell
-from harness.record import Afterwards, Evaluation, Record, Step
+from harness.record import Afterwards, Record, Step
 from harness.relations import _afterwards as parts
 from harness.relations.deviation import Deviation, flag
 
@@ -43,14 +43,8 @@ def _steps(record: Record, resumed: Afterwards) -> Iterator[Deviation]:
         yield Deviation("steps", math.inf, where)
         return
     yield flag("steps", violated=False)
-    figures: dict[str, Callable[[Step], float | None]] = {
-        "learning rate": lambda step: step.learning_rate,
-        "step loss": lambda step: step.raw_loss,
-        "grad_norm": lambda step: step.grad_norm,
-    }
-    for quantity, of in figures.items():
-        pairs = [(f"step {n}", of(found[n]), of(step)) for n, step in wanted.items()]
-        yield parts.largest(quantity, pairs)
+    figures = {"learning rate": "learning_rate", "step loss": "raw_loss", "grad_norm": "grad_norm"}
+    yield from _figures(found, wanted, figures)
 
 
 def _evaluations(record: Record, resumed: Afterwards) -> Iterator[Deviation]:
@@ -63,13 +57,19 @@ def _evaluations(record: Record, resumed: Afterwards) -> Iterator[Deviation]:
         yield Deviation("evaluations", math.inf, where)
         return
     yield flag("evaluations", violated=False)
-    figures: dict[str, Callable[[Evaluation], float | None]] = {
-        "eval_loss": lambda e: e.eval_loss,
-        "token_loss": lambda e: e.token_loss,
-    }
-    for quantity, of in figures.items():
-        pairs = [(f"step {n}", of(found[n]), of(e)) for n, e in wanted.items()]
-        yield parts.largest(quantity, pairs)
+    yield from _figures(found, wanted, {name: name for name in ("eval_loss", "token_loss")})
+
+
+def _figures(
+    found: Mapping[int, object], wanted: Mapping[int, object], fields: Mapping[str, str]
+) -> Iterator[Deviation]:
+    """Compare fields by quantity, step by step."""
+    for quantity, field in fields.items():
+        pairs = [
+            (f"step {n}", getattr(found[n], field), getattr(one, field))
+            for n, one in wanted.items()
+        ]
+        yield parts.farthest(quantity, pairs)
 
 
 def _range(steps: dict[int, Step]) -> str:

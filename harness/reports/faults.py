@@ -1,9 +1,6 @@
 """The table fault x check, at a desk and as Markdown."""
 
-import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
-from pathlib import Path
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -11,9 +8,7 @@ from rich.text import Text
 
 from harness.cell_result import CellResult
 from harness.checks import all_checks
-from harness.errors import StorageError
 from harness.fault_trials import CleanTrial, Finding, Trial, Trials
-from harness.locations import reports_dir
 from harness.reports.markdown_text import escape
 from harness.reports.wording import MEANINGS, SYMBOLS, clean
 from harness.verdict import Outcome
@@ -65,22 +60,6 @@ def markdown(trials: Trials, command: str) -> str:
         lines += ["", "Not as the catalogue says:", ""]
         lines += [f"- `{name}`: {escape(problem, 400)}" for name, problem in trials.problems]
     return "\n".join(lines).rstrip() + "\n"
-
-
-def write(trials: Trials, command: str) -> Path:
-    """Write the Markdown below `reports/runs` and return its path.
-
-    Raises:
-        StorageError: Disk full or folder not writable.
-    """
-    folder = reports_dir() / "runs" / f"faults-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
-    path = folder / "faults.md"
-    try:
-        folder.mkdir(parents=True)
-        path.write_text(markdown(trials, command), encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}.") from error
-    return path
 
 
 def summary(trials: Trials) -> Iterator[str]:

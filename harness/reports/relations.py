@@ -1,24 +1,25 @@
 """The table relation x cell, what a search found, and the tolerances that clean runs give."""
 
-import os
+import json
 import shlex
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.errors import StorageError
-from harness.locations import reports_dir
-from harness.relation_search import Search
 from harness.relation_trials import Trial
 from harness.relations import Relation
 from harness.reports.markdown_text import code, escape
 from harness.reports.wording import SYMBOLS, clean
 from harness.tolerances import derived
+
+if TYPE_CHECKING:
+    from harness.relation_search import Search
 
 _LONGEST = 400
 
@@ -44,7 +45,7 @@ def summary(trials: Sequence[Trial]) -> str:
     return f"{len(trials)} relations on cells: {', '.join(f'{n} {o}' for o, n in counts.items())}"
 
 
-def found(relation: Relation, search: Search, fault: Path | None = None) -> Iterator[str]:
+def found(relation: Relation, search: "Search", fault: Path | None = None) -> Iterator[str]:
     """Yield what a search came to, with the command that reproduces it; `fault` was in every run."""
     tried = f"{relation.name}: {len(search.trials)} recipes tried"
     if search.unfinished:
@@ -79,7 +80,7 @@ def tolerances(trials: Sequence[Trial], command: str) -> str:
     entries = [
         f'[[tolerance]]\nof = "{of}"\nquantity = "{quantity}"\ndtype = "{dtype}"\n'
         f"relative = {derived(max(values), len(values)):g}\nlargest = {max(values):.3g}\nruns = {len(values)}\n"
-        f'measured = "{measured}"\n'
+        f"measured = {json.dumps(measured)}\n"
         for (of, quantity, dtype), values in sorted(largest.items())
     ]
     return "\n".join(entries)
@@ -101,19 +102,3 @@ def markdown(trials: Sequence[Trial], searches: Sequence[str], command: str) -> 
     if searches:
         lines += ["", *(f"    {line}" for line in searches)]
     return "\n".join(lines) + "\n"
-
-
-def write(text: str) -> Path:
-    """Write the document below `reports/runs` and return its path.
-
-    Raises:
-        StorageError: Disk full or folder not writable.
-    """
-    folder = reports_dir() / "runs" / f"relations-{datetime.now(UTC):%Y%m%d-%H%M%S}-{os.getpid()}"
-    path = folder / "relations.md"
-    try:
-        folder.mkdir(parents=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}.") from error
-    return path
