@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness import explain_table, reports, resolve, stacks
+from harness import explain_table, reports, resolve, stacks, wheelhouse_export
+from harness.cli_fidelity import fidelity
 from harness.doctor import as_dict, diagnose, render
 from harness.errors import HarnessError
 from harness.experiment import describe, prepare
@@ -19,7 +20,7 @@ from harness.fault_catalogue import read_catalogue
 from harness.fault_trials import run_trials
 from harness.gate import judge_cells
 from harness.hardware import detect
-from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
+from harness.matrix import DEFAULT_MATRIX, Overrides, load_matrix, split_releases
 from harness.plan import Options, Plan, command_line, run_gate
 from harness.relation_sheet import run_sheet
 from harness.reports import faults as table_of_faults
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 stack_app = typer.Typer(help="Environments as of a release's day.", no_args_is_help=True)
 app.add_typer(stack_app, name="stack")
+app.command()(fidelity)
 console = Console()
 
 MatrixFile = Annotated[Path, typer.Option("--matrix", help="Matrix file.")]
@@ -230,6 +232,29 @@ def add_stack(
         _say(f"departs from its day: {departure}")
     if added.status != "present":
         _say(f"train it: harness run unsloth-{added.release}/a100-emulated/auto/mild")
+
+
+@stack_app.command("export")
+def export_stacks(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[STACK...]", help="The matrix's without a name.")
+    ] = None,
+    wheelhouse: Annotated[Path, typer.Option(help="Folder for the wheels.")] = Path("wheelhouse"),
+    beside: Annotated[
+        Path | None, typer.Option(help="What the machine has: its `pip freeze`.")
+    ] = None,
+    python: Annotated[str, typer.Option(help="The machine's Python.")] = "3.11",
+    matrix: MatrixFile = DEFAULT_MATRIX,
+) -> None:
+    """Make a folder of wheels for a GPU machine without a registry, and the command to run there."""
+    chosen = names or wheelhouse_export.stacks_of(load_matrix(matrix).releases)
+    locked = [stacks.load_stack(name, "gpu") for name in chosen]
+    made = wheelhouse_export.export(locked, wheelhouse, python, beside, _say)
+    size = sum(path.stat().st_size for path in wheelhouse.glob("*.whl"))
+    _say(f"{wheelhouse}: {size / 2**20:.0f} MiB for Python {made.python}")
+    _say(
+        f"there: GATE_SECONDS=540 bash {wheelhouse / wheelhouse_export.SCRIPT} harness run CELL..."
+    )
 
 
 @contextmanager

@@ -102,13 +102,35 @@ def split_pairs(pairs: list[Pair], recipe: Recipe) -> Split:
             f"{recipe.train_rows or 'some'} training phrases, {len(groups)} distinct ones were given. "
             "Use a smaller --scale, or more data."
         )
-    evaluation = [group[0] for group in groups[: recipe.eval_rows]]
+    kept = _evaluation_phrases(recipe, len(groups))
+    evaluation = [group[0] for group in groups[:kept]]
     train = [
         Pair(recipe.train_prefix + pair.source, pair.target)
-        for group in groups[recipe.eval_rows :]
+        for group in groups[kept:]
         for pair in group
     ]
-    return Split(tuple(train[: recipe.train_rows]), tuple(evaluation))
+    return Split(
+        tuple(_rows(train, recipe.train_rows, recipe.pairs_per_row)),
+        tuple(_rows(evaluation, recipe.eval_rows, recipe.pairs_per_row)),
+    )
+
+
+def _evaluation_phrases(recipe: Recipe, phrases: int) -> int:
+    # Long rows repeat their side's phrases: no more than a quarter of all is kept for evaluation.
+    return max(recipe.eval_rows, min(recipe.eval_rows * recipe.pairs_per_row, phrases // 4))
+
+
+def _rows(pairs: list[Pair], rows: int | None, per_row: int) -> list[Pair]:
+    """Join `per_row` pairs into each row, starting over at the end of `pairs`."""
+    if per_row == 1:
+        return pairs[:rows]
+    taken = [
+        [pairs[(row * per_row + i) % len(pairs)] for i in range(per_row)]
+        for row in range(rows or len(pairs) // per_row)
+    ]
+    return [
+        Pair("\n".join(p.source for p in row), "\n".join(p.target for p in row)) for row in taken
+    ]
 
 
 def normalised(phrase: str) -> str:

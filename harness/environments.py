@@ -1,4 +1,4 @@
-"""Environments: a stack's packages on disk, built once by uv and kept in the cache."""
+"""Environments: a stack's packages on disk, built once (by uv, or from a wheelhouse) and kept in the cache."""
 
 import json
 import shutil
@@ -7,6 +7,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from harness import wheelhouse
 from harness.errors import StackBuildError
 from harness.locations import cache_dir
 from harness.record import write_json_atomically
@@ -62,6 +63,15 @@ def _manifest(stack: Stack) -> Path:
 
 def _build(stack: Stack, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
+    if stack.wheels is not None:
+        wheelhouse.build(stack, folder)
+    else:
+        _build_from_registry(stack, folder)
+    manifest = {"name": stack.name, "where": stack.where, "overrides": stack.overrides}
+    write_json_atomically(_manifest(stack), json.dumps(manifest, indent=1) + "\n")
+
+
+def _build_from_registry(stack: Stack, folder: Path) -> None:
     purpose = f"build stack {stack.name} ({stack.where})"
     run_uv("venv", "--quiet", "--python", stack.python, str(folder), purpose=purpose)
     lock = folder / "requirements.lock"
@@ -86,5 +96,3 @@ def _build(stack: Stack, folder: Path) -> None:
             raise StackBuildError(
                 f"{again}\nBefore that, with the wheel folders set for pip: {error}"
             ) from error
-    manifest = {"name": stack.name, "where": stack.where, "overrides": stack.overrides}
-    write_json_atomically(_manifest(stack), json.dumps(manifest, indent=1) + "\n")

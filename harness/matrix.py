@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import ConfigError, SelectionError
 from harness.locations import FIXTURES
+from harness.profiles import OVER
 from harness.recipe import Recipe, digest, parse_recipe, parse_words
 from harness.stacks import LIVE, parse_name
 from harness.stacks_file import in_order
@@ -18,7 +19,8 @@ from harness.toml_file import read_model
 DEFAULT_MATRIX = FIXTURES / "matrix.toml"
 _LONGEST_NAME = 160  # of 255 bytes: locks and evidence put something behind it
 ANY_GPU = "gpu"
-"""Stands in matrix.toml for each CUDA GPU of the machine; without one its cells do not exist."""
+"""Stands in matrix.toml for each CUDA GPU of the machine, as in `gpu` and `t4-over-gpu`; without one its
+cells do not exist."""
 
 
 @dataclass(frozen=True)
@@ -161,9 +163,7 @@ class Matrix:
                 f"{self._path}: a cells block asks for recipe {unknown[0]!r}; "
                 f"[recipes] has {', '.join(self.recipes)}."
             )
-        hardware = [
-            slug for entry in block.hardware for slug in (gpus if entry == ANY_GPU else [entry])
-        ]
+        hardware = [slug for entry in block.hardware for slug in _slugs(entry, gpus)]
         for stack in self._stacks(block):
             parse_name(stack)
             for slug in hardware:
@@ -179,6 +179,11 @@ class Matrix:
             "reference": [f"reference-{release}" for release in locked[-1:]],
         }
         return [name for stack in block.stacks for name in meant.get(stack, [stack])]
+
+
+def _slugs(entry: str, gpus: Sequence[str]) -> list[str]:
+    shown, over, real = entry.rpartition(OVER)
+    return [f"{shown}{over}{gpu}" for gpu in gpus] if real == ANY_GPU else [entry]
 
 
 def _is_since(release: str, first: str | None) -> bool:

@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-from harness import tiny_gemma3, tiny_gemma3_multimodal
+from harness import shaped_gemma3, tiny_gemma3, tiny_gemma3_multimodal
 from harness.errors import ConfigError
+from harness.gemma3 import published
 
 MULTIMODAL = "multimodal"
 
 
 def names() -> tuple[str, ...]:
     """Return every name."""
-    return (*tiny_gemma3.VARIANTS, MULTIMODAL)
+    return (*tiny_gemma3.VARIANTS, MULTIMODAL, *published())
 
 
 def identity(name: str) -> str:
@@ -20,6 +21,8 @@ def identity(name: str) -> str:
         ConfigError: Unknown name.
     """
     _must_be_known(name)
+    if name in published():
+        return shaped_gemma3.identity(name)
     return tiny_gemma3_multimodal.identity() if name == MULTIMODAL else tiny_gemma3.identity(name)
 
 
@@ -32,6 +35,8 @@ def build(name: str, folder: Path) -> Path:
     _must_be_known(name)
     if name == MULTIMODAL:
         return tiny_gemma3_multimodal.build(folder)
+    if name in published():
+        return shaped_gemma3.build(name, folder)
     return tiny_gemma3.build(name, folder)
 
 

@@ -46,6 +46,8 @@ class Recipe(BaseModel):
     train_rows: int | None = Field(40, ge=1)
     """None takes every row outside the evaluation split."""
     eval_rows: int = Field(16, ge=1)
+    pairs_per_row: int = Field(1, ge=1)
+    """Phrases joined into one row: long sequences from a corpus of short ones, which then repeats."""
     generate_rows: int = Field(4, ge=0)
     max_new_tokens: int = Field(24, ge=1)
     batch_size: int = Field(4, ge=1)

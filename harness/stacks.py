@@ -38,6 +38,8 @@ class Stack:
         overrides: Every departure from what the release resolved to, in words.
         alias: The name of a stack that no release names (`current`, `frontier`).
         interpreter: The Python of an environment that exists already; the harness builds none.
+        wheels: Files that it is installed from, over this machine's own packages (`harness.wheelhouse`);
+            None: from a registry.
     """
 
     family: Family
@@ -48,6 +50,7 @@ class Stack:
     overrides: tuple[str, ...]
     alias: str | None = None
     interpreter: Path | None = None
+    wheels: tuple[Path, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -112,7 +115,7 @@ def load_stack(name: str, where: Where) -> Stack:
     `current` is looked up in the harness's own environment; `frontier` is resolved (once a day).
 
     Raises:
-        UnknownStackError: No such stack.
+        UnknownStackError: No such stack, or not in the wheelhouse that HARNESS_WHEELHOUSE names.
         ConfigError: stacks.toml or the lock cannot be used.
         StackBuildError: `frontier` cannot be resolved.
     """
@@ -128,7 +131,11 @@ def load_stack(name: str, where: Where) -> Stack:
         raise ConfigError(
             f"{lock_file}: {error.strerror}; stacks.toml names this release."
         ) from error
-    return assemble(_config(), family, release, where, lock, _config().releases[release].overrides)
+    stack = assemble(_config(), family, release, where, lock, _config().releases[release].overrides)
+    from harness import wheelhouse  # builds on this module
+
+    house = wheelhouse.folder()
+    return wheelhouse.stack(stack, house) if house else stack
 
 
 def assemble(

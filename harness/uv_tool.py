@@ -4,8 +4,6 @@ import os
 import subprocess
 import tempfile
 
-from uv import find_uv_bin
-
 from harness.errors import StackBuildError
 
 # Settings of the user's own that would change what a release resolves to.
@@ -47,6 +45,14 @@ def run_uv(*arguments: str, purpose: str) -> str:
         NoSolutionError: The requirements contradict each other or ask for what is not published.
         StackBuildError: Anything else: no network, no disk, a wrong hash. Both end with uv's words.
     """
+    try:
+        # Not at the top: where stacks come from a wheelhouse there need be no uv.
+        from uv import find_uv_bin
+    except ImportError as error:
+        raise StackBuildError(
+            f"cannot {purpose}: uv is not installed here. Install it, or name a wheelhouse that holds the "
+            "stack with HARNESS_WHEELHOUSE."
+        ) from error
     with tempfile.TemporaryDirectory(prefix="gemma-lora-gate-uv-") as empty:
         result = subprocess.run(
             [find_uv_bin(), *arguments],

@@ -20,8 +20,15 @@ _ALIKE: tuple[tuple[Any, ...], ...] = (
 )
 """Values that stand for the same."""
 
-_SEEN_ELSEWHERE = ("max_length", "max_seq_length")
-"""Unsloth's padding-free batches clear it once the rows are cut; `training_data` looks at the rows."""
+_SEEN_ELSEWHERE = (
+    # Unsloth's padding-free batches clear it once the rows are cut: `training_data` looks at the rows.
+    "max_length",
+    "max_seq_length",
+    # Unsloth turns fp16 off for Gemma-3: `precision` has the policy, and looks at what was computed.
+    "bf16",
+    "fp16",
+)
+"""Arguments that another check judges by their effect."""
 
 
 def judge(record: Record, context: Context) -> Verdict:

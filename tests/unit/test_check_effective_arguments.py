@@ -24,6 +24,8 @@ def test_arguments_in_effect_pass() -> None:
         ("optim", "adamw_torch", "adamw_torch_fused"),
         ("warmup_steps", 2, 2.0),
         ("max_length", 128, None),
+        # Unsloth and Gemma-3 on a GPU; the policy on it is `precision`'s.
+        ("fp16", True, False),
     ],
 )
 def test_another_way_to_write_the_same_passes(name: str, value: Any, now: Any) -> None:

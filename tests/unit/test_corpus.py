@@ -28,6 +28,23 @@ def test_no_evaluation_phrase_occurs_in_training(
     assert evaluation.isdisjoint(normalised(pair.source) for pair in split.train)
 
 
+@given(st.integers(1, 8), st.integers(1, 30), st.integers(2, 600))
+def test_long_rows_join_phrases_of_their_own_side(
+    eval_rows: int, train_rows: int, pairs_per_row: int
+) -> None:
+    recipe = Recipe(
+        name="r", eval_rows=eval_rows, train_rows=train_rows, pairs_per_row=pairs_per_row
+    )
+    split = split_pairs(PAIRS, recipe)
+    assert (len(split.train), len(split.evaluation)) == (train_rows, eval_rows)
+    sides = [
+        [phrase for pair in side for phrase in pair.source.split("\n")]
+        for side in (split.train, split.evaluation)
+    ]
+    assert [len(side) for side in sides] == [train_rows * pairs_per_row, eval_rows * pairs_per_row]
+    assert {*map(normalised, sides[0])}.isdisjoint(map(normalised, sides[1]))
+
+
 def test_too_little_data_is_an_error() -> None:
     with pytest.raises(InputError, match="needs 16 evaluation and 40 training"):
         split_pairs(PAIRS[:20], Recipe(name="r"))

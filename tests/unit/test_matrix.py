@@ -85,6 +85,14 @@ def test_gpu_stands_for_each_card_of_the_machine(file: Path) -> None:
     ]
 
 
+def test_another_card_is_shown_over_each_card_of_the_machine(file: Path) -> None:
+    file.write_text(file.read_text().replace('"t4-emulated", "gpu"', '"t4-over-gpu"'))
+    over = Overrides(releases=("2026.10.9",))
+    cells = load_matrix(file, ["h100", "h200"], over).cells[2:]
+    assert [c.hardware for c in cells] == ["t4-over-h100", "t4-over-h200"]
+    assert len(load_matrix(file, [], over).cells) == 2
+
+
 def test_repeats_are_chosen_by_pattern(file: Path) -> None:
     matrix = load_matrix(file)
     assert [matrix.repeats(cell) for cell in matrix.cells] == [2, 2, 1, 1]

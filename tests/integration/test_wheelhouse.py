@@ -1,0 +1,88 @@
+"""A machine with torch, transformers and pip, and no registry: a wheelhouse is all it needs."""
+
+import os
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from harness import environments
+from harness.cli import app
+from harness.record import Record, read_record
+from harness.stacks import load_stack
+
+STACK = "reference-2026.10.9"
+CELL = f"{STACK}/cpu/float32/ragged"
+
+
+@pytest.fixture(scope="session")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Python with pip that has the packages of the reference stack, and nothing of ours."""
+    folder = tmp_path_factory.mktemp("machine")
+    venv.create(folder, with_pip=True)
+    environments.ensure(load_stack(STACK, "cpu"))
+    (theirs,) = environments.folder_of(load_stack(STACK, "cpu")).glob("lib/python*/site-packages")
+    (site,) = folder.glob("lib/python*/site-packages")
+    (site / "torch_and_more.pth").write_text(f"{theirs}\n")
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def house(machine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("house")
+    freeze = folder / "freeze.txt"
+    listed = subprocess.run([machine, "-m", "pip", "freeze"], capture_output=True, check=True)
+    freeze.write_bytes(listed.stdout)
+    python = ".".join(map(str, sys.version_info[:2]))
+    words = ["stack", "export", STACK, "--wheelhouse", str(folder), "--beside", str(freeze)]
+    done = CliRunner().invoke(app, [*words, "--python", python])
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def gate(
+    house: Path, machine: Path, tmp_path: Path, seconds: int
+) -> "subprocess.CompletedProcess[str]":
+    """Run the one command there, with every registry out of reach."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    environment = {
+        **kept,
+        "GATE_PYTHON": str(machine),
+        "GATE_SECONDS": str(seconds),
+        "HARNESS_CACHE": str(tmp_path / "cache"),
+        "HARNESS_REPORTS": str(tmp_path / "reports"),
+        "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
+        "UV_INDEX_URL": "http://127.0.0.1:9/simple",
+    }
+    return subprocess.run(
+        ["bash", house / "gate.sh", "harness", "run", CELL],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_one_command_trains_and_the_next_window_goes_on(
+    house: Path, machine: Path, tmp_path: Path
+) -> None:
+    cut = gate(house, machine, tmp_path, seconds=4)
+    assert cut.returncode in (2, 124), cut.stdout + cut.stderr
+    assert not list((tmp_path / "reports").glob("records/*/*.json")), "a run that was cut off"
+    done = gate(house, machine, tmp_path, seconds=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = the_record(tmp_path / "reports")
+    assert record.status == "COMPLETED"
+    assert record.stack.overrides[-1].startswith("0 packages from wheels")
+    again = gate(house, machine, tmp_path, seconds=300)
+    assert again.returncode == 0
+    assert the_record(tmp_path / "reports") == record
+
+
+def the_record(reports: Path) -> Record:
+    (path,) = reports.glob("records/*/*.json")
+    return read_record(path)
