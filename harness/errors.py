@@ -70,6 +70,10 @@ class IncompleteError(HarnessError, RuntimeError):
     exit_code = 19
 
 
+class PacedRunError(IncompleteError):
+    """A process that takes turns with another ended, or did not answer: nothing was measured."""
+
+
 EXIT_CODES: dict[int, str] = {
     0: "every verdict is PASS or a typed non-answer of a single check (UNCALIBRATED, SKIPPED)",
     1: "at least one FAIL, CRASHED or OOM, or an upgrade that moves the eval_loss of a passing cell",

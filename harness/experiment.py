@@ -66,8 +66,13 @@ class Experiment:
     parallel_cells: int
     key: str
 
-    def write_job(self, work_dir: Path) -> tuple[Path, Path]:
-        """Write job.json and its data into `work_dir`; return it and the path of the events file."""
+    def write_job(self, work_dir: Path, *, paced: bool = False) -> tuple[Path, Path]:
+        """Write job.json and its data into `work_dir`; return it and the path of the events file.
+
+        Args:
+            work_dir: The cell's own folder.
+            paced: Whether it trains step by step as it is ordered.
+        """
         split = corpus.split_pairs(corpus.read_pairs(self.data_file), self.cell.recipe)
         train_file, eval_file = split.write(work_dir)
         events_file = work_dir / "events.jsonl"
@@ -83,6 +88,7 @@ class Experiment:
             "work_dir": str(work_dir),
             "events_file": str(events_file),
             "fault_file": str(self.fault_file) if self.fault_file else None,
+            "paced": paced,
             "extras": sorted(self.extras),
         }
         job_file = work_dir / "job.json"

@@ -6,8 +6,6 @@ CUDA context does not survive a fork, and where the import left no thread whose 
 """
 
 import json
-import os
-import select
 import shutil
 import signal
 import subprocess
@@ -20,6 +18,7 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
+from harness.dispatch.channel import Channel
 from harness.dispatch.surroundings import cell_environment
 from harness.experiment import Experiment
 from harness.locations import PACKAGE
@@ -94,7 +93,7 @@ class Preloaded:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._buffer = b""
+        self._channel = Channel(self._process)
         self.is_alive = True
         try:
             if unsafe := self._first(cancel).get("unsafe", "it does not import"):
@@ -119,12 +118,8 @@ class Preloaded:
         Raises:
             CannotPreload: The process died.
         """
-        order = json.dumps({"job": str(job_file), "output": str(output)}) + "\n"
-        stdin = self._process.stdin
-        assert stdin is not None
         try:
-            stdin.write(order.encode())
-            stdin.flush()
+            self._channel.order(job=str(job_file), output=str(output))
         except OSError:
             self.is_alive = False
         answer = self.answer(_IMPORT_LIMIT_S) if self.is_alive else None
@@ -135,28 +130,14 @@ class Preloaded:
 
     def answer(self, timeout_s: float) -> dict[str, Any] | None:
         """Return the next answer, None when none comes in time, an empty one at the end of all."""
-        stdout = self._process.stdout
-        assert stdout is not None
-        deadline = time.monotonic() + timeout_s
-        while b"\n" not in self._buffer:
-            left = max(0.0, deadline - time.monotonic())
-            if not select.select([stdout], [], [], left)[0]:
-                return None
-            read = os.read(stdout.fileno(), 4096)
-            if not read:
-                self.is_alive = False
-                return {}
-            self._buffer += read
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
+        answer = self._channel.answer(timeout_s)
+        self.is_alive = self.is_alive and answer != {}
         return answer
 
     def close(self) -> None:
         """End the process."""
         self.is_alive = False
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                pipe.close()
+        self._channel.close()
         self._process.kill()
         self._process.wait()
         self._folder.cleanup()

@@ -96,12 +96,12 @@ def _run(
     try:
         limit, limit_text = watch.wait(experiment.timeout_s, memory_limit, cancel)
     finally:
-        _kill_group(process)
+        kill_group(process)
     ending = Ending(
         exit_code=process.returncode,
         duration_s=time.monotonic() - start,
         started_at=started_at,
-        output_tail=_tail(work_dir / "output.txt"),
+        output_tail=tail(work_dir / "output.txt"),
         limit=limit,
         limit_text=limit_text,
         oom_killer=process.returncode == -signal.SIGKILL and _oom_kills() > oom_kills,
@@ -208,7 +208,8 @@ def _rss(process: psutil.Process) -> int:
         return 0
 
 
-def _kill_group(process: "subprocess.Popen[bytes] | Child") -> None:
+def kill_group(process: "subprocess.Popen[bytes] | Child") -> None:
+    """Kill a payload and all it started, and wait for its end."""
     # The whole session: a payload's own children must not outlive it.
     try:
         os.killpg(process.pid, signal.SIGKILL)
@@ -226,6 +227,7 @@ def _oom_kills() -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
 
 
-def _tail(path: Path) -> str:
+def tail(path: Path) -> str:
+    """Return the end of a payload's output."""
     data = path.read_bytes()[-_OUTPUT_TAIL:]
     return data.decode("utf-8", errors="replace")

@@ -10,6 +10,9 @@ from .job import Job
 INSTRUCTION_PART = "<start_of_turn>user\n"
 RESPONSE_PART = "<start_of_turn>model\n"
 
+_UNENDING = {"max_steps": 1_000_000, "eval_strategy": "no", "eval_on_start": False}
+"""Of a paced run: whoever orders its steps ends it, and orders its evaluations."""
+
 
 @dataclass
 class Loaded:
@@ -88,7 +91,7 @@ def training_arguments(job: Job) -> dict[str, Any]:
     arguments.update(
         {name: job.request[name] for name in ("bf16", "fp16") if job.request[name] is not None}
     )
-    return arguments
+    return arguments | _UNENDING if job.paced else arguments
 
 
 def is_adapter(folder: str) -> bool:

@@ -20,10 +20,12 @@ class FaultContext:
         torch, transformers, peft, trl, unsloth: The imported modules, None where the stack has none.
         trainer_class: The class about to be used.
         recipe: The recipe's fields; changes are seen by the run.
+        level: How much a slowdown does, in seconds a step: 0 until an order of a paced run sets it.
     """
 
     def __init__(self, job: Job) -> None:
         self.recipe = job.recipe
+        self.level = 0.0
         self.torch: Any = sys.modules.get("torch")
         self.transformers: Any = sys.modules.get("transformers")
         self.peft: Any = sys.modules.get("peft")

@@ -1,14 +1,46 @@
 """The fine-tune from import to greedy translations, with evidence taken on the way."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from . import compat
 from .afterwards import Saved, Saver
 from .backend import Backend, Loaded
 from .events import EventLog
+from .faults import FaultContext
 from .job import Job, read_rows
 from .phases import Phases
 from .stack import Stack, import_stack
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A model with its adapter, and what is about to train it."""
+
+    backend: Backend
+    loaded: Loaded
+    fault: FaultContext
+
+
+def load(job: Job, events: EventLog, phases: Phases, stack: Stack | None = None) -> Ready:
+    """Import the libraries, put the job's fault in place, and load the model.
+
+    Args:
+        job: What to do.
+        events: Where figures go.
+        phases: Measures the stretches.
+        stack: The libraries where they are imported already; then there is no import phase.
+    """
+    if stack is None:
+        with phases.phase("import"):
+            stack = import_stack(job.family, job.hardware)
+    events.emit("replaced", parts=stack.replaced)
+    fault = FaultContext.load(job)
+    with phases.phase("load"):
+        loaded = stack.backend.load(job)
+        events.emit("replaced", parts=compat.mend(loaded.model))
+        fault.model_ready(loaded.model)
+    return Ready(stack.backend, loaded, fault)
 
 
 def run(job: Job, events: EventLog, phases: Phases, stack: Stack | None = None) -> list[Saved]:
@@ -18,31 +50,22 @@ def run(job: Job, events: EventLog, phases: Phases, stack: Stack | None = None) 
         job: What to do.
         events: Where figures go.
         phases: Measures the stretches.
-        stack: The libraries where they are imported already; then there is no import phase.
+        stack: As `load` takes it.
 
     Returns:
         What fresh processes shall start from, if the job asks for any.
     """
-    if stack is None:
-        with phases.phase("import"):
-            stack = import_stack(job.family, job.hardware)
-    events.emit("replaced", parts=stack.replaced)
+    ready = load(job, events, phases, stack)
     from .evidence import Evidence
-    from .faults import FaultContext
 
-    backend = stack.backend
+    backend, loaded = ready.backend, ready.loaded
     evidence = Evidence(job, events)
-    fault = FaultContext.load(job)
-    with phases.phase("load"):
-        loaded = backend.load(job)
-        events.emit("replaced", parts=compat.mend(loaded.model))
-        fault.model_ready(loaded.model)
     saver = Saver(job, loaded)
     with phases.phase("data"):
         texts = rendered(job, loaded.tokenizer)
         trainer = backend.trainer(job, loaded, texts, evidence.callbacks())
         evidence.attach(trainer, loaded, texts)
-        fault.trainer_ready(trainer)
+        ready.fault.trainer_ready(trainer)
     with phases.phase("train"):
         trainer.train()
     evidence.finish(trainer)

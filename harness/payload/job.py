@@ -21,6 +21,7 @@ class Job:
         train_file: JSON lines with `source` and `target`; `eval_file` likewise.
         events_file: Where the answer goes.
         fault_file: A fault plugin, or None.
+        paced: Whether it trains step by step as it is ordered, for as long as orders come (`paced`).
         extras: What the run does beside training: `first_step`, `reload`, `merge`, `resume`.
         again: In a fresh process after training: which of `reload`, `merge` and `resume` it does.
         saved: The folder that it starts from.
@@ -37,6 +38,7 @@ class Job:
     work_dir: str
     events_file: str
     fault_file: str | None = None
+    paced: bool = False
     extras: list[str] = field(default_factory=list)
     again: str | None = None
     saved: str = ""

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import Any, NoReturn
 
+from .channel import Channel, redirect
 from .job import Job
 from .process import die_with_parent, run_job
 from .stack import Stack, import_stack
@@ -29,50 +30,36 @@ _HARMLESS = {"jemalloc_bg_thd"}
 def serve(spec_file: Path) -> int:
     """Import the stack that the spec names, then fork until orders end."""
     spec = json.loads(spec_file.read_text(encoding="utf-8"))
-    orders, answers = os.dup(0), os.dup(1)
-    # What libraries print must not stand between the answers.
-    _redirect(Path(spec["output"]))
+    channel = Channel(Path(spec["output"]))
     os.chdir(spec["work_dir"])
     stack = import_stack(spec["family"], spec["hardware"])
-    _say(answers, unsafe=_unsafe())
-    while (line := _line(orders)) is not None:
-        order = json.loads(line)
+    channel.say(unsafe=_unsafe())
+    while (order := channel.order()) is not None:
         pid = os.fork()
         if pid == 0:
-            _become_cell(order, stack, (orders, answers))
+            _become_cell(order, stack, channel)
         _own_group(pid)
-        _say(answers, pid=pid)
-        status = _ended(pid, orders)
+        channel.say(pid=pid)
+        status = _ended(pid, channel)
         if status is None:
             return 1
-        _say(answers, exit=os.waitstatus_to_exitcode(status))
+        channel.say(exit=os.waitstatus_to_exitcode(status))
     return 0
 
 
-def _become_cell(order: dict[str, Any], stack: Stack, channels: tuple[int, int]) -> NoReturn:
+def _become_cell(order: dict[str, Any], stack: Stack, channel: Channel) -> NoReturn:
     code = 1
     try:
         _own_group(0)
         die_with_parent()
-        for channel in channels:
-            os.close(channel)
-        _redirect(Path(order["output"]))
+        channel.close()
+        redirect(Path(order["output"]))
         code = run_job(Job.read(Path(order["job"])), stack)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
         # Never back into the parent's loop, whatever was raised.
         os._exit(code)
-
-
-def _redirect(output: Path) -> None:
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    os.dup2(nothing, 0)
-    for stream in (1, 2):
-        os.dup2(file, stream)
-    os.close(nothing)
-    os.close(file)
 
 
 def _own_group(pid: int) -> None:
@@ -83,7 +70,7 @@ def _own_group(pid: int) -> None:
         pass
 
 
-def _ended(pid: int, orders: int) -> int | None:
+def _ended(pid: int, orders: Channel) -> int | None:
     """Wait for a child; None when the orders ended before, and the child with them."""
     while True:
         found, status = os.waitpid(pid, os.WNOHANG)
@@ -95,20 +82,6 @@ def _ended(pid: int, orders: int) -> int | None:
             os.waitpid(pid, 0)
             return None
         time.sleep(_POLL_S)
-
-
-def _line(channel: int) -> bytes | None:
-    line = b""
-    while not line.endswith(b"\n"):
-        byte = os.read(channel, 1)
-        if not byte:
-            return None
-        line += byte
-    return line
-
-
-def _say(channel: int, **answer: Any) -> None:
-    os.write(channel, json.dumps(answer).encode() + b"\n")
 
 
 def _unsafe() -> str:

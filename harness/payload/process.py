@@ -39,6 +39,10 @@ def run_job(job: Job, stack: "Stack | None" = None) -> int:
             from .again import run_again
 
             run_again(job, events, phases)
+        elif job.paced:
+            from .paced import train_as_ordered
+
+            train_as_ordered(job, events, phases)
         else:
             from .finetune import run
 
