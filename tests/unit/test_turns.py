@@ -1,0 +1,131 @@
+"""Two sides taking turns, with sides whose times are known."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.turns import FIGURES, Pair, PerSide, Schedule, Times, measure, take_turns, warm_up
+
+
+@dataclass(frozen=True)
+class Took:
+    steps_s: tuple[float, ...]
+    evaluation_s: float | None
+
+
+@dataclass
+class Clock:
+    """What both sides share: how slow the machine is, and who was asked for what."""
+
+    slow: Callable[[int], float] = lambda turn: 1.0
+    asked: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Side:
+    name: str
+    clock: Clock
+    step_s: float = 0.1
+    start_s: float = 5.0
+    steps: int = 0
+
+    def order(self, steps: int = 0, *, evaluate: bool = False, level: float = 0.0) -> Took:
+        self.clock.asked.append(f"{self.name} evaluates" if evaluate else self.name)
+        slow = self.clock.slow(len(self.clock.asked))
+        if evaluate:
+            return Took((), 2 * self.step_s * slow)
+        first = 1.0 if not self.steps else 0.0
+        self.steps += steps
+        return Took((first + self.step_s * slow + level,) * steps, None)
+
+
+def test_sides_alternate_single_steps_and_who_goes_first() -> None:
+    clock = Clock()
+    measure(Side("A", clock), Side("B", clock), Schedule(steps=4, evaluate_every=2))
+    assert clock.asked == [
+        *"ABBA",
+        *("B evaluates", "A evaluates"),
+        *"ABBA",
+        *("A evaluates", "B evaluates"),
+    ]
+
+
+def test_roles_are_symmetric() -> None:
+    clock = Clock()
+    schedule = Schedule()
+    measure(Side("A", clock), Side("B", clock), schedule)
+    turns = list(zip(clock.asked[::2], clock.asked[1::2], strict=True))
+    assert turns.count(("A", "B")) == turns.count(("B", "A")) == schedule.steps // 2
+    evaluations = turns.count(("A evaluates", "B evaluates"))
+    assert evaluations == turns.count(("B evaluates", "A evaluates")) == 3
+
+
+def test_warm_up_is_not_measured_but_its_first_step_belongs_to_the_start_up() -> None:
+    clock = Clock()
+    pair = take_turns(Side("A", clock), Side("B", clock, start_s=7.0), Schedule(warm_up=3, steps=6))
+    assert pair.a.start_up == [pytest.approx(5.0 + 1.1)]
+    assert pair.b.start_up == [pytest.approx(7.0 + 1.1)]
+    assert pair.a.step == [pytest.approx(0.1)] * 6
+    assert clock.asked.count("A") == 3 + 6
+
+
+def test_b_first_changes_the_first_step_only() -> None:
+    first, second = Clock(), Clock()
+    for clock, b_first in ((first, False), (second, True)):
+        warm_up(Side("A", clock), Side("B", clock), 2, b_first=b_first)
+    assert (first.asked, second.asked) == ([*"ABBA"], [*"BAAB"])
+
+
+def test_slowdown_is_a_share_of_bs_own_step() -> None:
+    clock = Clock()
+    pair = take_turns(Side("A", clock), Side("B", clock, step_s=0.2), Schedule(), slowdown=0.25)
+    assert pair.log_ratio("step") == pytest.approx(math.log(2 * 1.25))
+    assert pair.log_ratio("evaluation") == pytest.approx(math.log(2))
+
+
+def test_levels_reach_the_side_they_are_for() -> None:
+    clock = Clock()
+    pair = measure(Side("A", clock), Side("B", clock), Schedule(steps=3), PerSide(a=0.1))
+    assert pair.log_ratio("step") == pytest.approx(-math.log(2))
+
+
+def test_a_figure_that_was_not_measured_is_none() -> None:
+    clock = Clock()
+    pair = measure(Side("A", clock), Side("B", clock), Schedule(steps=2))
+    assert [pair.log_ratio(figure) for figure in FIGURES] == [pytest.approx(0.0), None, None]
+
+
+@given(
+    ratio=st.floats(0.5, 2.0),
+    drift=st.lists(st.floats(0.5, 20.0), min_size=60, max_size=60),
+)
+def test_what_slows_a_whole_turn_down_cancels(ratio: float, drift: list[float]) -> None:
+    # One order of each side a turn: both orders of a turn meet the same machine.
+    clock = Clock(slow=lambda order: drift[(order - 1) // 2])
+    pair = measure(
+        Side("A", clock),
+        Side("B", clock, step_s=0.1 * ratio),
+        Schedule(steps=60, evaluate_every=100),
+    )
+    assert pair.log_ratio("step") == pytest.approx(math.log(ratio))
+
+
+@given(
+    times=st.lists(st.tuples(st.floats(0.01, 10.0), st.floats(0.01, 10.0)), min_size=1, max_size=30)
+)
+def test_exchanging_the_sides_changes_the_sign(times: list[tuple[float, float]]) -> None:
+    a, b = (Times(step=[turn[side] for turn in times]) for side in (0, 1))
+    forth, back = Pair(a=a, b=b).log_ratio("step"), Pair(a=b, b=a).log_ratio("step")
+    assert forth is not None
+    assert back is not None
+    assert forth == pytest.approx(-back)
+
+
+def test_a_hiccup_in_a_few_steps_does_not_count() -> None:
+    clock = Clock(slow=lambda order: 10.0 if order % 11 == 0 else 1.0)
+    pair = measure(Side("A", clock), Side("B", clock, step_s=0.11), Schedule())
+    assert pair.log_ratio("step") == pytest.approx(math.log(1.1))
