@@ -114,7 +114,8 @@ def test_a_parent_that_dies_takes_its_cell_and_is_replaced(
     pool: PreloadedPool, experiment: Experiment, python: Path
 ) -> None:
     with pool.lend(experiment, python, Event()) as process:
-        code = "os.kill(os.getppid(), 9); os._exit(0)"
+        # Not before the parent has said its pid.
+        code = "time.sleep(0.3); os.kill(os.getppid(), 9); os._exit(0)"
         child = process.start(job(process, code), process.work_dir / "output.txt")
         assert child.wait() == -signal.SIGKILL
         folder = process.work_dir
