@@ -12,6 +12,8 @@ from rich.console import Console
 
 from harness import explain_table, reports, resolve, stacks, wheelhouse_export
 from harness.cli_fidelity import fidelity
+from harness import explain_table, reports, resolve, stacks
+from harness.cli_compare import compare
 from harness.doctor import as_dict, diagnose, render
 from harness.errors import HarnessError
 from harness.experiment import describe, prepare
@@ -38,6 +40,7 @@ app = typer.Typer(
 stack_app = typer.Typer(help="Environments as of a release's day.", no_args_is_help=True)
 app.add_typer(stack_app, name="stack")
 app.command()(fidelity)
+app.command()(compare)
 console = Console()
 
 MatrixFile = Annotated[Path, typer.Option("--matrix", help="Matrix file.")]

@@ -1,0 +1,98 @@
+"""`harness compare`: two cells against each other."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness.errors import InputError, SelectionError
+from harness.locations import FIXTURES
+from harness.matrix import DEFAULT_MATRIX, Matrix, Overrides
+from harness.paired_throughput import Contest
+from harness.paired_throughput import compare as compare_pairs
+from harness.plan import Options, Plan, command_line
+from harness.reports import throughput as table_of_throughput
+from harness.reports.table_file import write_table
+from harness.sequential import Design
+from harness.stacks import LIVE
+
+console = Console()
+
+
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="Id of a cell, or a release.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The one that may be slower.")],
+    matrix: Annotated[Path, typer.Option("--matrix", help="Matrix file.")] = DEFAULT_MATRIX,
+    model: Annotated[str | None, typer.Option(help="A checkpoint folder.")] = None,
+    data: Annotated[str | None, typer.Option(help=".tsv or .jsonl of pairs.")] = None,
+    scale: Annotated[str | None, typer.Option(help="A scale of the matrix file.")] = None,
+    max_pairs: Annotated[int | None, typer.Option(min=2, help="Process pairs at most.")] = None,
+    fault: Annotated[Path | None, typer.Option(help="A fault plugin for B.")] = None,
+    level: Annotated[
+        float, typer.Option(min=0.0, help="Share of a step that a slowdown takes: 0.05.")
+    ] = 0.0,
+    *,
+    throughput: Annotated[bool, typer.Option("--throughput", help="Compare speed.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Measure kept pairs again.")] = False,
+) -> None:
+    """Say whether B is slower than A: live processes of both take turns, pair after pair."""
+    if not throughput:
+        raise typer.BadParameter("say what to compare: --throughput")
+    if level and fault is None:
+        raise typer.BadParameter(
+            f"a level needs a slowdown, as --fault {FIXTURES.name}/slowdowns/sleep.py",
+            param_hint="--level",
+        )
+    releases = () if "/" in a or "/" in b else (a, b)
+    plan = Plan(Options(matrix, Overrides(model, data, scale, releases)))
+    ids = common_cell(plan.matrix, a, b) if releases else (a, b)
+    first, second = (plan.matrix.cell(cell_id) for cell_id in ids)
+    contest = Contest(
+        plan.once(first).experiment,
+        plan.once(second, fault=fault).experiment,
+        slowdown=level,
+        design=_within(Design(), max_pairs),
+    )
+    try:
+        answer = compare_pairs(contest, console, fresh=fresh)
+    except KeyboardInterrupt:
+        console.print("interrupted; finished pairs are kept, run the same command to go on")
+        raise typer.Exit(2) from None
+    console.print(table_of_throughput.render(answer))
+    path = write_table("throughput", table_of_throughput.markdown(answer, command_line()))
+    console.print(f"table: {path}", soft_wrap=True, markup=False)
+    raise typer.Exit(answer.exit_code)
+
+
+def common_cell(matrix: Matrix, a: str, b: str) -> tuple[str, str]:
+    """Return the ids of the matrix's first cell that both releases have, on native hardware if any.
+
+    Raises:
+        SelectionError: They share none.
+    """
+    cells = {cell.id: cell for cell in matrix.cells}
+    names = [release if release in LIVE else f"unsloth-{release}" for release in (a, b)]
+    shared = [
+        (cell_id, other)
+        for cell_id, cell in cells.items()
+        if cell.stack == names[0] and (other := cell_id.replace(names[0], names[1], 1)) in cells
+    ]
+    native = [ids for ids in shared if "-emulated" not in cells[ids[0]].hardware]
+    for ids in (*native, *shared):
+        return ids
+    raise SelectionError(
+        f"the matrix has no cell that {names[0]} and {names[1]} share; give the ids of two cells."
+    )
+
+
+def _within(design: Design, max_pairs: int | None) -> Design:
+    if max_pairs is None:
+        return design
+    looks = tuple(look for look in design.looks if look <= max_pairs)
+    if not looks:
+        raise InputError(
+            f"--max-pairs {max_pairs}: the first look is after {design.looks[0]} pairs."
+        )
+    return replace(design, looks=looks)

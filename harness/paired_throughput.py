@@ -1,0 +1,238 @@
+"""Process pairs of two experiments, until the decision on B's speed against A's is clear.
+
+A pair is two fresh processes that take turns (`harness.turns`); it gives one number, and the pairs are what
+is tested (`harness.sequential`): the steps of one process share its memory layout and its luck.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, ValidationError
+from rich.console import Console
+from rich.text import Text
+
+from harness.dispatch.paced import Paced
+from harness.errors import CorruptRecordError, IncompleteError, SelectionError, first_problem
+from harness.experiment import Experiment, build_inputs
+from harness.locations import reports_dir
+from harness.recipe import digest
+from harness.record import write_json_atomically
+from harness.sequential import Decision, Design, decide
+from harness.turns import FIGURES, Figure, Pair, Schedule, take_turns
+
+
+class MeasuredPair(BaseModel):
+    """One process pair, and the circumstances of its measurement."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pair: Pair
+    b_first: bool
+    """Whether B was started first and took the first step."""
+    started_at: str
+    seconds: float
+    cores: list[int]
+    """Logical cores that both processes shared; empty: any."""
+    nice: int
+    """Scheduling priority of both; -20 where the user may set it."""
+
+
+class Series(BaseModel):
+    """The pairs of one comparison, as they are kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    a: str
+    b: str
+    fault: str | None
+    slowdown: float
+    device: str
+    emulation: str
+    """How to label the hardware; empty where it is native."""
+    pairs: list[MeasuredPair] = []
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is compared with what, and how.
+
+    Attributes:
+        a: The side that B is measured against.
+        b: The side that may be slower; the same experiment for a calibration.
+        slowdown: Share of a step that B's fault takes, if it is one of `fixtures/slowdowns`.
+        schedule: What one pair does.
+        design: When to stop.
+    """
+
+    a: Experiment
+    b: Experiment
+    slowdown: float = 0.0
+    schedule: Schedule = field(default_factory=Schedule)
+    design: Design = field(default_factory=Design)
+
+    def __post_init__(self) -> None:
+        for what, first, second in (
+            ("recipe", self.a.cell.recipe.name, self.b.cell.recipe.name),
+            ("hardware", self.a.cell.hardware, self.b.cell.hardware),
+        ):
+            if first != second:
+                raise SelectionError(
+                    f"{self.a.cell.id} and {self.b.cell.id} differ in their {what}, {first} and "
+                    f"{second}: the ratio of their times would be that of two workloads. Choose two "
+                    "cells that share it."
+                )
+
+    @property
+    def file(self) -> Path:
+        """Where its pairs are kept: they are of these experiments, schedule and design only."""
+        determines = [self.a.key, self.b.key, self.slowdown, self.schedule.model_dump()]
+        name = digest([*determines, vars(self.design)])
+        return reports_dir() / "throughput" / f"{name}.json"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the pairs say.
+
+    Attributes:
+        decisions: For each figure that was measured; that on the step decided when to stop.
+        series: Where they come from; only the first `pairs` of a decision count.
+    """
+
+    series: Series
+    design: Design
+    decisions: dict[Figure, Decision]
+
+    @property
+    def slower(self) -> list[Figure]:
+        """The figures on which B is slower."""
+        return [figure for figure, said in self.decisions.items() if said.outcome == "SLOWER"]
+
+    @property
+    def exit_code(self) -> int:
+        """1 where B is slower in any figure, 19 where the steps leave it open, else 0."""
+        if self.slower:
+            return 1
+        undecided = self.decisions["step"].outcome == "UNDECIDED"
+        return IncompleteError.exit_code if undecided else 0
+
+
+def compare(contest: Contest, console: Console, *, fresh: bool = False) -> Answer:
+    """Measure pairs until the decision is clear or the design's last look is taken.
+
+    Args:
+        contest: What to compare.
+        console: Shows each pair.
+        fresh: Measure even what is kept from an earlier run.
+
+    Raises:
+        PacedRunError: A side ended before its orders did.
+        StackBuildError: A side's stack cannot be built.
+        StorageError: The pairs cannot be written.
+        CorruptRecordError: The kept pairs cannot be read.
+        KeyboardInterrupt: Finished pairs are kept.
+    """
+    file = contest.file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(file.with_suffix(".lock")):
+        series = _empty(contest) if fresh or not file.exists() else _read(file)
+        return _until_clear(contest, series, console)
+
+
+def _until_clear(contest: Contest, series: Series, console: Console) -> Answer:
+    kept = len(series.pairs)
+    if kept:
+        console.print(Text(f"  {kept} pairs measured by an earlier run, reused"))
+    decisions: dict[Figure, Decision] = {}
+    for look in contest.design.looks:
+        while len(series.pairs) < look:
+            measured = _measure(contest, console, b_first=len(series.pairs) % 2 == 1)
+            series.pairs.append(measured)
+            write_json_atomically(contest.file, series.model_dump_json(indent=1) + "\n")
+            console.print(Text(f"  {_describe(len(series.pairs), measured)}"))
+        decisions = decide_all(series.pairs[:look], contest.design)
+        if decisions["step"].outcome != "UNDECIDED":
+            break
+    return Answer(series, contest.design, decisions)
+
+
+def decide_all(pairs: Sequence[MeasuredPair], design: Design) -> dict[Figure, Decision]:
+    """Decide on each figure that every pair has."""
+    decisions: dict[Figure, Decision] = {}
+    for figure in FIGURES:
+        ratios = [measured.pair.log_ratio(figure) for measured in pairs]
+        present = [ratio for ratio in ratios if ratio is not None]
+        if len(present) == len(pairs):
+            decisions[figure] = decide(present, design)
+    return decisions
+
+
+def _measure(contest: Contest, console: Console, *, b_first: bool) -> MeasuredPair:
+    def say(message: str) -> None:
+        console.print(Text(f"  {message}"))
+
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    clock = time.monotonic()
+    cores = _shared_cores(contest.a)
+    sides = [(contest.a, build_inputs(contest.a, say)), (contest.b, build_inputs(contest.b, say))]
+    order = sides[::-1] if b_first else sides
+    with Paced(*order[0], cores) as one, Paced(*order[1], cores) as other:
+        a, b = (other, one) if b_first else (one, other)
+        pair = take_turns(a, b, contest.schedule, slowdown=contest.slowdown, b_first=b_first)
+        nice = max(a.nice, b.nice)
+    return MeasuredPair(
+        pair=pair,
+        b_first=b_first,
+        started_at=started_at,
+        seconds=time.monotonic() - clock,
+        cores=cores,
+        nice=nice,
+    )
+
+
+def _shared_cores(experiment: Experiment) -> list[int]:
+    """Return the cores of both sides: as many as one may use, since only one of them works at a time.
+
+    Cores differ in what else they do; sides on two of them were 2.4 to 2.8 % apart (rms), on one 1.6 %.
+    """
+    if experiment.target.on_gpu or not hasattr(os, "sched_getaffinity"):
+        return []
+    # The last ones: the first takes most interrupts.
+    return sorted(os.sched_getaffinity(0))[-experiment.threads :]
+
+
+def _describe(number: int, measured: MeasuredPair) -> str:
+    ratios = [(figure, measured.pair.log_ratio(figure)) for figure in FIGURES]
+    told = [
+        f"{figure.replace('_', '-')} {100 * ratio:+.1f} %"
+        for figure, ratio in ratios
+        if ratio is not None
+    ]
+    return f"pair {number}: B against A: {', '.join(told)} ({measured.seconds:.0f} s)"
+
+
+def _empty(contest: Contest) -> Series:
+    target, fault = contest.b.target, contest.b.fault_file
+    over = f" over {target.device}" if target.on_gpu else ""
+    return Series(
+        a=contest.a.cell.id,
+        b=contest.b.cell.id,
+        fault=fault.stem if fault else None,
+        slowdown=contest.slowdown,
+        device=target.device,
+        emulation="" if target.kind == "native" else f"emulated{over}",
+    )
+
+
+def _read(file: Path) -> Series:
+    try:
+        return Series.model_validate_json(file.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        raise CorruptRecordError(
+            f"{file}: {first_problem(error)}. `--fresh` measures its pairs again."
+        ) from error
