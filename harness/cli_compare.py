@@ -1,13 +1,12 @@
 """`harness compare`: two cells against each other."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from harness.errors import InputError, SelectionError
+from harness.errors import SelectionError
 from harness.locations import FIXTURES
 from harness.matrix import DEFAULT_MATRIX, Matrix, Overrides
 from harness.paired_throughput import Contest
@@ -15,7 +14,7 @@ from harness.paired_throughput import compare as compare_pairs
 from harness.plan import Options, Plan, command_line
 from harness.reports import throughput as table_of_throughput
 from harness.reports.table_file import write_table
-from harness.sequential import Design
+from harness.sequential import LOOKS, Design
 from harness.stacks import LIVE
 
 console = Console()
@@ -28,7 +27,7 @@ def compare(
     model: Annotated[str | None, typer.Option(help="A checkpoint folder.")] = None,
     data: Annotated[str | None, typer.Option(help=".tsv or .jsonl of pairs.")] = None,
     scale: Annotated[str | None, typer.Option(help="A scale of the matrix file.")] = None,
-    max_pairs: Annotated[int | None, typer.Option(min=2, help="Process pairs at most.")] = None,
+    max_pairs: Annotated[int, typer.Option(help="Process pairs at most.")] = LOOKS[-1],
     fault: Annotated[Path | None, typer.Option(help="A fault plugin for B.")] = None,
     level: Annotated[
         float, typer.Option(min=0.0, help="Share of a step that a slowdown takes: 0.05.")
@@ -53,7 +52,7 @@ def compare(
         plan.once(first).experiment,
         plan.once(second, fault=fault).experiment,
         slowdown=level,
-        design=_within(Design(), max_pairs),
+        design=Design(max_pairs=max_pairs),
     )
     try:
         answer = compare_pairs(contest, console, fresh=fresh)
@@ -85,14 +84,3 @@ def common_cell(matrix: Matrix, a: str, b: str) -> tuple[str, str]:
     raise SelectionError(
         f"the matrix has no cell that {names[0]} and {names[1]} share; give the ids of two cells."
     )
-
-
-def _within(design: Design, max_pairs: int | None) -> Design:
-    if max_pairs is None:
-        return design
-    looks = tuple(look for look in design.looks if look <= max_pairs)
-    if not looks:
-        raise InputError(
-            f"--max-pairs {max_pairs}: the first look is after {design.looks[0]} pairs."
-        )
-    return replace(design, looks=looks)

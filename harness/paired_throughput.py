@@ -4,10 +4,11 @@ A pair is two fresh processes that take turns (`harness.turns`); it gives one nu
 is tested (`harness.sequential`): the steps of one process share its memory layout and its luck.
 """
 
+import math
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -24,6 +25,9 @@ from harness.recipe import digest
 from harness.record import write_json_atomically
 from harness.sequential import Decision, Design, decide
 from harness.turns import FIGURES, Figure, Pair, Schedule, take_turns
+
+MARGINS: dict[Figure, float] = {"evaluation": 0.10, "start_up": 0.20}
+"""Slowdowns to find where a pair has a few turns or one of them, and spreads more than the step's."""
 
 
 class MeasuredPair(BaseModel):
@@ -89,9 +93,8 @@ class Contest:
 
     @property
     def file(self) -> Path:
-        """Where its pairs are kept: they are of these experiments, schedule and design only."""
-        determines = [self.a.key, self.b.key, self.slowdown, self.schedule.model_dump()]
-        name = digest([*determines, vars(self.design)])
+        """Where its pairs are kept: they are of these experiments and this schedule only."""
+        name = digest([self.a.key, self.b.key, self.slowdown, self.schedule.model_dump()])
         return reports_dir() / "throughput" / f"{name}.json"
 
 
@@ -105,7 +108,6 @@ class Answer:
     """
 
     series: Series
-    design: Design
     decisions: dict[Figure, Decision]
 
     @property
@@ -145,30 +147,36 @@ def compare(contest: Contest, console: Console, *, fresh: bool = False) -> Answe
 
 
 def _until_clear(contest: Contest, series: Series, console: Console) -> Answer:
-    kept = len(series.pairs)
-    if kept:
+    if kept := len(series.pairs):
         console.print(Text(f"  {kept} pairs measured by an earlier run, reused"))
-    decisions: dict[Figure, Decision] = {}
-    for look in contest.design.looks:
-        while len(series.pairs) < look:
-            measured = _measure(contest, console, b_first=len(series.pairs) % 2 == 1)
-            series.pairs.append(measured)
-            write_json_atomically(contest.file, series.model_dump_json(indent=1) + "\n")
-            console.print(Text(f"  {_describe(len(series.pairs), measured)}"))
-        decisions = decide_all(series.pairs[:look], contest.design)
-        if decisions["step"].outcome != "UNDECIDED":
-            break
-    return Answer(series, contest.design, decisions)
+    decisions = decide_all(series.pairs, contest.design)
+    while not _is_clear(decisions) and len(series.pairs) < contest.design.max_pairs:
+        measured = _measure(contest, console, b_first=len(series.pairs) % 2 == 1)
+        series.pairs.append(measured)
+        write_json_atomically(contest.file, series.model_dump_json(indent=1) + "\n")
+        decisions = decide_all(series.pairs, contest.design)
+        console.print(Text(f"  {_describe(len(series.pairs), measured, decisions['step'])}"))
+    return Answer(series, decisions)
+
+
+def _is_clear(decisions: dict[Figure, Decision]) -> bool:
+    return "step" in decisions and decisions["step"].outcome != "UNDECIDED"
 
 
 def decide_all(pairs: Sequence[MeasuredPair], design: Design) -> dict[Figure, Decision]:
-    """Decide on each figure that every pair has."""
+    """Decide on each figure that every pair has.
+
+    Args:
+        pairs: In the order measured.
+        design: For the step; the other figures have `MARGINS` of their own, and do not ask for more pairs.
+    """
     decisions: dict[Figure, Decision] = {}
     for figure in FIGURES:
         ratios = [measured.pair.log_ratio(figure) for measured in pairs]
         present = [ratio for ratio in ratios if ratio is not None]
-        if len(present) == len(pairs):
-            decisions[figure] = decide(present, design)
+        if present and len(present) == len(pairs):
+            margin = MARGINS.get(figure, design.margin)
+            decisions[figure] = decide(present, replace(design, margin=margin))
     return decisions
 
 
@@ -206,14 +214,15 @@ def _shared_cores(experiment: Experiment) -> list[int]:
     return sorted(os.sched_getaffinity(0))[-experiment.threads :]
 
 
-def _describe(number: int, measured: MeasuredPair) -> str:
-    ratios = [(figure, measured.pair.log_ratio(figure)) for figure in FIGURES]
+def _describe(number: int, measured: MeasuredPair, so_far: Decision) -> str:
+    ratios = {figure: measured.pair.log_ratio(figure) for figure in FIGURES}
     told = [
-        f"{figure.replace('_', '-')} {100 * ratio:+.1f} %"
-        for figure, ratio in ratios
+        f"{figure.replace('_', '-')} {math.expm1(ratio):+.1%}"
+        for figure, ratio in ratios.items()
         if ratio is not None
     ]
-    return f"pair {number}: B against A: {', '.join(told)} ({measured.seconds:.0f} s)"
+    together = f"; step so far {so_far.ratio - 1:+.1%}" if so_far.pairs > 1 else ""
+    return f"pair {number}: B against A: {', '.join(told)} ({measured.seconds:.0f} s){together}"
 
 
 def _empty(contest: Contest) -> Series:
