@@ -1,0 +1,84 @@
+"""Real process pairs: equal sides are equal, a slowed side is seen, and a side that fails is named."""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from harness.dispatch.paced import Paced
+from harness.errors import PacedRunError
+from harness.experiment import Experiment, build_inputs
+from harness.locations import FIXTURES
+from harness.paired_throughput import shared_cores
+from harness.plan import Options, Plan
+from harness.turns import PerSide, Schedule, measure, warm_up
+
+pytestmark = pytest.mark.trains
+
+REFERENCE = "reference-2026.10.9/cpu/float32/mild"
+CELLS = (
+    REFERENCE,
+    "unsloth-2026.10.9/cpu/float32/mild",
+    "unsloth-2026.10.9/t4-emulated/auto/mild",
+)
+SLOWDOWNS = sorted((FIXTURES / "slowdowns").glob("*.py"))
+
+
+def experiment(cell_id: str, fault: Path | None = None) -> Experiment:
+    plan = Plan(Options())
+    return plan.once(plan.matrix.cell(cell_id), fault=fault).experiment
+
+
+@contextmanager
+def pair(a: Experiment, b: Experiment) -> Iterator[tuple[Paced, Paced]]:
+    cores = shared_cores(a)
+    with (
+        Paced(a, build_inputs(a, print), cores) as first,
+        Paced(b, build_inputs(b, print), cores) as second,
+    ):
+        yield first, second
+
+
+@pytest.mark.parametrize("cell_id", CELLS)
+def test_steps_are_ordered_one_by_one_and_beyond_the_recipes_epochs(cell_id: str) -> None:
+    with Paced(experiment(cell_id), build_inputs(experiment(cell_id), print)) as side:
+        # Three epochs have 30 steps.
+        turn = side.order(40)
+        evaluated = side.order(evaluate=True)
+        after = side.order(1)
+    assert len(turn.steps_s) == 40
+    assert all(seconds > 0 for seconds in turn.steps_s + after.steps_s)
+    assert evaluated.steps_s == ()
+    assert evaluated.evaluation_s is not None
+    assert evaluated.evaluation_s > 0
+
+
+@pytest.mark.parametrize("slowdown", SLOWDOWNS, ids=lambda path: path.stem)
+def test_a_slowed_side_is_seen_beside_an_equal_one(slowdown: Path) -> None:
+    schedule = Schedule(warm_up=6, steps=16, evaluate_every=16)
+    with pair(experiment(REFERENCE), experiment(REFERENCE, slowdown)) as (a, b):
+        start_up, usual = warm_up(a, b, schedule.warm_up)
+        equal = measure(a, b, schedule)
+        slowed = measure(a, b, schedule, PerSide(b=0.3 * usual.b))
+
+    assert min(start_up.a, start_up.b) > 1
+    assert len(equal.a.evaluation) == len(equal.b.evaluation) == 1
+    as_usual, slower = equal.log_ratio("step"), slowed.log_ratio("step")
+    assert as_usual is not None
+    assert slower is not None
+    assert abs(math.expm1(as_usual)) < 0.15
+    assert math.exp(slower) > 1.15
+    assert 1.15 < math.exp(slower - as_usual) < 1.5
+
+
+def test_a_side_whose_stack_fails_is_named_with_the_reason() -> None:
+    broken = experiment(REFERENCE, FIXTURES / "faults" / "broken_first_step.py")
+    with (
+        Paced(broken, build_inputs(broken, print)) as side,
+        pytest.raises(PacedRunError, match="(?s)in phase train.*Traceback"),
+    ):
+        side.order(1)
+    assert not psutil.Process().children()
