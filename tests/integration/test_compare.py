@@ -78,7 +78,7 @@ def test_a_side_whose_stack_fails_is_named_with_the_reason() -> None:
     broken = experiment(REFERENCE, FIXTURES / "faults" / "broken_first_step.py")
     with (
         Paced(broken, build_inputs(broken, print)) as side,
-        pytest.raises(PacedRunError, match="(?s)in phase train.*Traceback"),
+        pytest.raises(PacedRunError, match=r"(?s)in phase train.*Traceback"),
     ):
         side.order(1)
     assert not psutil.Process().children()
