@@ -155,7 +155,8 @@ def _until_clear(contest: Contest, series: Series, console: Console) -> Answer:
         series.pairs.append(measured)
         write_json_atomically(contest.file, series.model_dump_json(indent=1) + "\n")
         decisions = decide_all(series.pairs, contest.design)
-        console.print(Text(f"  {_describe(len(series.pairs), measured, decisions['step'])}"))
+        line = _describe(len(series.pairs), measured, decisions["step"])
+        console.print(Text(f"  {line}"), soft_wrap=True)
     return Answer(series, decisions)
 
 

@@ -6,14 +6,17 @@ cancels in their ratio. Which side goes first alternates from turn to turn, so t
 
 import math
 import statistics
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict
 
 Figure = Literal["step", "evaluation", "start_up"]
 """What is compared: an optimizer step, an evaluation, and the time from nothing to the end of step 1."""
+
+_RECENT = 10
+"""Steps that say how long a step takes now: an epoch of the fixtures, whose batches differ in length."""
 
 FIGURES: tuple[Figure, ...] = get_args(Figure)
 
@@ -86,14 +89,6 @@ class Pair(BaseModel):
         return statistics.median(ratios) if ratios else None
 
 
-@dataclass(frozen=True)
-class PerSide:
-    """One number of seconds for each side."""
-
-    a: float = 0.0
-    b: float = 0.0
-
-
 def take_turns(
     a: Side, b: Side, schedule: Schedule, *, slowdown: float = 0.0, b_first: bool = False
 ) -> Pair:
@@ -103,78 +98,86 @@ def take_turns(
         a: One that has not trained yet.
         b: The other.
         schedule: How much of everything.
-        slowdown: Share of its own step time that B's injected slowdown takes (0.05: 5 %); it needs a
-            plugin of `fixtures/slowdowns`.
+        slowdown: Share of A's step time that B's injected slowdown takes (0.05: 5 %); it needs a plugin of
+            `fixtures/slowdowns`.
         b_first: Whether B takes the first step of all.
     """
-    start_up, usual = warm_up(a, b, schedule.warm_up, b_first=b_first)
-    times = measure(a, b, schedule, PerSide(b=slowdown * usual.b))
+    turns = Turns(a, b)
+    start_up = turns.warm_up(schedule.warm_up, b_first=b_first)
+    pair = turns.measure(schedule, slowdown_b=slowdown)
     return Pair(
-        a=times.a.model_copy(update={"start_up": [start_up.a]}),
-        b=times.b.model_copy(update={"start_up": [start_up.b]}),
+        a=pair.a.model_copy(update={"start_up": [start_up[0]]}),
+        b=pair.b.model_copy(update={"start_up": [start_up[1]]}),
     )
 
 
-def warm_up(a: Side, b: Side, steps: int, *, b_first: bool = False) -> tuple[PerSide, PerSide]:
-    """Train both until they are in their stride.
+class Turns:
+    """Two sides that take turns, for as many measurements as one likes."""
 
-    Args:
-        a: One that has not trained yet.
-        b: The other.
-        steps: Of each, at least 2.
-        b_first: Whether B takes the first step of all.
+    def __init__(self, a: Side, b: Side) -> None:
+        self._sides = (a, b)
+        self._recent: tuple[deque[float], deque[float]] = (
+            deque(maxlen=_RECENT),
+            deque(maxlen=_RECENT),
+        )
 
-    Returns:
-        Each side's seconds from nothing to the end of its first step, and its median step after that.
-    """
-    numbers = range(int(b_first), steps + int(b_first))
-    (first_a, first_b), *turns = [_step(number, a, b) for number in numbers]
-    usual = [statistics.median(side) for side in zip(*turns, strict=True)]
-    return PerSide(a.start_s + first_a, b.start_s + first_b), PerSide(*usual)
+    def warm_up(self, steps: int, *, b_first: bool = False) -> tuple[float, float]:
+        """Train both until they are in their stride.
 
+        Args:
+            steps: Of each side.
+            b_first: Whether B takes the first step of all.
 
-def measure(a: Side, b: Side, schedule: Schedule, levels: PerSide = PerSide()) -> Pair:
-    """Take the turns of a schedule with two warm sides; the pair has no start-up.
+        Returns:
+            Each side's seconds from nothing to the end of its first step.
+        """
+        numbers = range(int(b_first), steps + int(b_first))
+        first, *_ = [self._step(number, (0.0, 0.0)) for number in numbers]
+        return self._sides[0].start_s + first[0], self._sides[1].start_s + first[1]
 
-    Args:
-        a: One side.
-        b: The other.
-        schedule: How much of everything; nothing is warmed up.
-        levels: Seconds that an injected slowdown takes off each step.
-    """
-    steps, evaluations = [], []
-    for number in range(schedule.steps):
-        steps.append(_step(number, a, b, levels))
-        finished, rest = divmod(number + 1, schedule.evaluate_every)
-        if not rest:
-            evaluations.append(_evaluation(finished, a, b))
-    sides = [
-        Times(step=[turn[side] for turn in steps], evaluation=[turn[side] for turn in evaluations])
-        for side in (0, 1)
-    ]
-    return Pair(a=sides[0], b=sides[1])
+    def measure(
+        self, schedule: Schedule, *, slowdown_a: float = 0.0, slowdown_b: float = 0.0
+    ) -> Pair:
+        """Take the turns of a schedule with two warm sides; the pair has no start-up.
 
+        Args:
+            schedule: How much of everything; nothing is warmed up.
+            slowdown_a: Share of B's recent step time that A's injected slowdown takes.
+            slowdown_b: The same of B.
+        """
+        steps, evaluations = [], []
+        for number in range(schedule.steps):
+            # Of the other side's, which is not slowed down itself.
+            levels = slowdown_a * self._usual(1), slowdown_b * self._usual(0)
+            steps.append(self._step(number, levels))
+            finished, rest = divmod(number + 1, schedule.evaluate_every)
+            if not rest:
+                evaluations.append(self._in_turn(finished, self._evaluation))
+        a, b = (
+            Times(step=[t[side] for t in steps], evaluation=[t[side] for t in evaluations])
+            for side in (0, 1)
+        )
+        return Pair(a=a, b=b)
 
-def _step(number: int, a: Side, b: Side, levels: PerSide = PerSide()) -> tuple[float, float]:
-    return _in_turn(
-        number,
-        lambda: a.order(1, level=levels.a).steps_s[0],
-        lambda: b.order(1, level=levels.b).steps_s[0],
-    )
+    def _step(self, number: int, levels: tuple[float, float]) -> tuple[float, float]:
+        def step(side: int) -> float:
+            seconds = self._sides[side].order(1, level=levels[side]).steps_s[0]
+            self._recent[side].append(seconds)
+            return seconds
 
+        return self._in_turn(number, step)
 
-def _evaluation(number: int, a: Side, b: Side) -> tuple[float, float]:
-    def evaluation_s(side: Side) -> float:
-        seconds = side.order(evaluate=True).evaluation_s
+    def _evaluation(self, side: int) -> float:
+        seconds = self._sides[side].order(evaluate=True).evaluation_s
         assert seconds is not None
         return seconds
 
-    return _in_turn(number, lambda: evaluation_s(a), lambda: evaluation_s(b))
+    def _usual(self, side: int) -> float:
+        return statistics.median(self._recent[side]) if self._recent[side] else 0.0
 
-
-def _in_turn(number: int, a: Callable[[], float], b: Callable[[], float]) -> tuple[float, float]:
-    """Return what both took, B having gone first in every odd turn."""
-    if number % 2:
-        second = b()
-        return a(), second
-    return a(), b()
+    def _in_turn(self, number: int, act: Callable[[int], float]) -> tuple[float, float]:
+        """Return what both took, B having gone first in every odd turn."""
+        if number % 2:
+            second = act(1)
+            return act(0), second
+        return act(0), act(1)

@@ -7,17 +7,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.paired_throughput import Answer
+from harness.paired_throughput import MARGINS, Answer
 from harness.reports.markdown_text import code, escape
 from harness.sequential import Decision
 from harness.turns import Figure
 
-_TITLES = ("", "A", "B", "B / A", "interval", "", "power", "would have been seen")
+_TITLES = ("", "A", "B", "B / A", "interval", "", "power", "detectable")
 _WORDS = {"SLOWER": "✗ SLOWER", "NOT_SLOWER": "✓ NOT SLOWER", "UNDECIDED": "? UNDECIDED"}
 _NAMES: dict[Figure, str] = {
     "step": "training step",
     "evaluation": "evaluation",
-    "start_up": "time to first step",
+    "start_up": "start-up",
 }
 
 
@@ -25,7 +25,7 @@ def render(answer: Answer) -> RenderableType:
     """Return the table for a terminal, one line a figure, and what stands behind it."""
     view = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for title in _TITLES:
-        view.add_column(title, overflow="fold")
+        view.add_column(title, no_wrap=True)
     for row in _rows(answer):
         view.add_row(*map(Text, row))
     lines = (Text(line) for line in _explained(answer))
@@ -89,7 +89,12 @@ def _explained(answer: Answer) -> Iterator[str]:
     decision: Decision = answer.decisions["step"]
     measured = answer.series.pairs[: decision.pairs]
     seconds = sum(pair.seconds for pair in measured)
-    yield f"Rule: {decision.rule}"
+    yield f"Rule: {decision.rule}."
+    yield (
+        f"Power: the probability of finding a training step slower by {decision.design.margin:.0%}, an "
+        f"evaluation by {MARGINS['evaluation']:.0%}, a start-up (from nothing to the end of the first step) "
+        f"by {MARGINS['start_up']:.0%}, at the spread seen. Detectable: what is found with 95 %."
+    )
     yield f"{decision.pairs} process pairs, {seconds:.0f} s of measurement, on {answer.series.device}."
     if answer.series.emulation:
         yield f"Hardware {answer.series.emulation}: the times are not the card's."

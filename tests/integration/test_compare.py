@@ -14,7 +14,7 @@ from harness.experiment import Experiment, build_inputs
 from harness.locations import FIXTURES
 from harness.paired_throughput import shared_cores
 from harness.plan import Options, Plan
-from harness.turns import PerSide, Schedule, measure, warm_up
+from harness.turns import Schedule, Turns
 
 pytestmark = pytest.mark.trains
 
@@ -60,11 +60,12 @@ def test_steps_are_ordered_one_by_one_and_beyond_the_recipes_epochs(cell_id: str
 def test_a_slowed_side_is_seen_beside_an_equal_one(slowdown: Path) -> None:
     schedule = Schedule(warm_up=6, steps=16, evaluate_every=16)
     with pair(experiment(REFERENCE), experiment(REFERENCE, slowdown)) as (a, b):
-        start_up, usual = warm_up(a, b, schedule.warm_up)
-        equal = measure(a, b, schedule)
-        slowed = measure(a, b, schedule, PerSide(b=0.3 * usual.b))
+        turns = Turns(a, b)
+        start_up = turns.warm_up(schedule.warm_up)
+        equal = turns.measure(schedule)
+        slowed = turns.measure(schedule, slowdown_b=0.3)
 
-    assert min(start_up.a, start_up.b) > 1
+    assert min(start_up) > 1
     assert len(equal.a.evaluation) == len(equal.b.evaluation) == 1
     as_usual, slower = equal.log_ratio("step"), slowed.log_ratio("step")
     assert as_usual is not None

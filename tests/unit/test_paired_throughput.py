@@ -183,7 +183,7 @@ def test_the_table_says_what_stands_behind_the_answer(machine: Machine) -> None:
     text = io.StringIO()
     Console(file=text, width=200).print(render(answer))
     document = markdown(answer, "harness compare")
-    for said in ("training step", "evaluation", "time to first step", "4 process pairs"):
+    for said in ("training step", "evaluation", "start-up", "4 process pairs"):
         assert said in text.getvalue()
         assert said in document
     assert "SLOWER where no change is rejected" in document

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.turns import FIGURES, Pair, PerSide, Schedule, Times, measure, take_turns, warm_up
+from harness.turns import FIGURES, Pair, Schedule, Times, Turns, take_turns
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Side:
 
 def test_sides_alternate_single_steps_and_who_goes_first() -> None:
     clock = Clock()
-    measure(Side("A", clock), Side("B", clock), Schedule(steps=4, evaluate_every=2))
+    Turns(Side("A", clock), Side("B", clock)).measure(Schedule(steps=4, evaluate_every=2))
     assert clock.asked == [
         *"ABBA",
         *("B evaluates", "A evaluates"),
@@ -57,7 +57,7 @@ def test_sides_alternate_single_steps_and_who_goes_first() -> None:
 def test_roles_are_symmetric() -> None:
     clock = Clock()
     schedule = Schedule()
-    measure(Side("A", clock), Side("B", clock), schedule)
+    Turns(Side("A", clock), Side("B", clock)).measure(schedule)
     turns = list(zip(clock.asked[::2], clock.asked[1::2], strict=True))
     assert turns.count(("A", "B")) == turns.count(("B", "A")) == schedule.steps // 2
     evaluations = turns.count(("A evaluates", "B evaluates"))
@@ -76,26 +76,40 @@ def test_warm_up_is_not_measured_but_its_first_step_belongs_to_the_start_up() ->
 def test_b_first_changes_the_first_step_only() -> None:
     first, second = Clock(), Clock()
     for clock, b_first in ((first, False), (second, True)):
-        warm_up(Side("A", clock), Side("B", clock), 2, b_first=b_first)
+        Turns(Side("A", clock), Side("B", clock)).warm_up(2, b_first=b_first)
     assert (first.asked, second.asked) == ([*"ABBA"], [*"BAAB"])
 
 
-def test_slowdown_is_a_share_of_bs_own_step() -> None:
+def test_slowdown_is_a_share_of_the_other_sides_step() -> None:
     clock = Clock()
-    pair = take_turns(Side("A", clock), Side("B", clock, step_s=0.2), Schedule(), slowdown=0.25)
-    assert pair.log_ratio("step") == pytest.approx(math.log(2 * 1.25))
+    pair = take_turns(Side("A", clock), Side("B", clock, step_s=0.2), Schedule(), slowdown=0.5)
+    assert pair.log_ratio("step") == pytest.approx(math.log((0.2 + 0.5 * 0.1) / 0.1))
     assert pair.log_ratio("evaluation") == pytest.approx(math.log(2))
 
 
-def test_levels_reach_the_side_they_are_for() -> None:
-    clock = Clock()
-    pair = measure(Side("A", clock), Side("B", clock), Schedule(steps=3), PerSide(a=0.1))
-    assert pair.log_ratio("step") == pytest.approx(-math.log(2))
+def test_slowdown_follows_a_machine_that_becomes_slow() -> None:
+    clock = Clock(slow=lambda order: 3.0 if order > 40 else 1.0)
+    pair = take_turns(Side("A", clock), Side("B", clock), Schedule(), slowdown=0.1)
+    assert pair.b.step[-1] == pytest.approx(0.3 * 1.1)
+
+
+def test_either_side_can_be_slowed_and_not_slowed_again() -> None:
+    clock, schedule = Clock(), Schedule(steps=10)
+    turns = Turns(Side("A", clock), Side("B", clock))
+    turns.warm_up(12)
+    ratios = [
+        turns.measure(schedule, slowdown_a=0.25),
+        turns.measure(schedule),
+        turns.measure(schedule, slowdown_b=0.25),
+    ]
+    measured = [pair.log_ratio("step") for pair in ratios]
+    # The slowed side's own steps are never the measure of a slowdown.
+    assert measured == [pytest.approx(x) for x in (-math.log(1.25), 0.0, math.log(1.25))]
 
 
 def test_a_figure_that_was_not_measured_is_none() -> None:
     clock = Clock()
-    pair = measure(Side("A", clock), Side("B", clock), Schedule(steps=2))
+    pair = Turns(Side("A", clock), Side("B", clock)).measure(Schedule(steps=2))
     assert [pair.log_ratio(figure) for figure in FIGURES] == [pytest.approx(0.0), None, None]
 
 
@@ -106,11 +120,8 @@ def test_a_figure_that_was_not_measured_is_none() -> None:
 def test_what_slows_a_whole_turn_down_cancels(ratio: float, drift: list[float]) -> None:
     # One order of each side a turn: both orders of a turn meet the same machine.
     clock = Clock(slow=lambda order: drift[(order - 1) // 2])
-    pair = measure(
-        Side("A", clock),
-        Side("B", clock, step_s=0.1 * ratio),
-        Schedule(steps=60, evaluate_every=100),
-    )
+    turns = Turns(Side("A", clock), Side("B", clock, step_s=0.1 * ratio))
+    pair = turns.measure(Schedule(steps=60, evaluate_every=100))
     assert pair.log_ratio("step") == pytest.approx(math.log(ratio))
 
 
@@ -127,5 +138,5 @@ def test_exchanging_the_sides_changes_the_sign(times: list[tuple[float, float]])
 
 def test_a_hiccup_in_a_few_steps_does_not_count() -> None:
     clock = Clock(slow=lambda order: 10.0 if order % 11 == 0 else 1.0)
-    pair = measure(Side("A", clock), Side("B", clock, step_s=0.11), Schedule())
+    pair = Turns(Side("A", clock), Side("B", clock, step_s=0.11)).measure(Schedule())
     assert pair.log_ratio("step") == pytest.approx(math.log(1.1))
