@@ -13,6 +13,7 @@ from rich.console import Console
 from harness import explain_table, reports, resolve, stacks, wheelhouse_export
 from harness.cli_fidelity import fidelity
 from harness import explain_table, reports, resolve, stacks
+from harness import explain_table, reports, resolve, stacks, upgrade_throughput
 from harness.cli_compare import compare
 from harness.doctor import as_dict, diagnose, render
 from harness.errors import HarnessError
@@ -119,7 +120,8 @@ def report(
     result = reports.load(folder)
     if judge:
         runs = [(r, c.reused) for c in result.cells for r in (c.record, *c.repeats)]
-        result = result.model_copy(update={"cells": judge_cells(runs)})
+        cells = upgrade_throughput.keep(upgrade_throughput.kept(result.cells), judge_cells(runs))
+        result = result.model_copy(update={"cells": cells})
     for path in reports.write(result, folder):
         console.print(str(path), soft_wrap=True)
     raise typer.Exit(result.exit_code)

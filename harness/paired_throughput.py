@@ -29,6 +29,13 @@ from harness.turns import FIGURES, Figure, Pair, Schedule, take_turns
 MARGINS: dict[Figure, float] = {"evaluation": 0.10, "start_up": 0.20}
 """Slowdowns to find where a pair has a few turns or one of them, and spreads more than the step's."""
 
+NAMES: dict[Figure, str] = {
+    "step": "training step",
+    "evaluation": "evaluation",
+    "start_up": "start-up",
+}
+"""How the figures read."""
+
 
 class MeasuredPair(BaseModel):
     """One process pair, and the circumstances of its measurement."""
@@ -122,6 +129,23 @@ class Answer:
             return 1
         undecided = self.decisions["step"].outcome == "UNDECIDED"
         return IncompleteError.exit_code if undecided else 0
+
+    @property
+    def sentence(self) -> str:
+        """The answer in a sentence."""
+        step = self.decisions["step"]
+        if self.slower:
+            told = [
+                f"{NAMES[figure]} takes {self.decisions[figure].ratio:.3f} times as long"
+                for figure in self.slower
+            ]
+            return f"B's {', and its '.join(told)}."
+        if step.outcome == "UNDECIDED":
+            return (
+                f"{step.pairs} pairs do not tell; B's training step takes {step.low:.3f} to "
+                f"{step.high:.3f} times as long. A quieter machine may tell."
+            )
+        return f"B's training step takes {step.ratio:.3f} times as long as A's."
 
 
 def compare(contest: Contest, console: Console, *, fresh: bool = False) -> Answer:

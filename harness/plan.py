@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from harness import __version__, reports
 from harness.dispatch.local import LocalDispatcher, Result, Run
 from harness.dispatch.preloaded import PreloadedPool
 from harness.experiment import Experiment, Extra, prepare
-from harness.gate import GateResult, judge_cells
+from harness.gate import CellResult, GateResult, judge_cells
 from harness.hardware import Machine, detect
 from harness.locations import new_run_dir, reports_dir
 from harness.matrix import DEFAULT_MATRIX, Cell, Matrix, Overrides, load_matrix
@@ -137,20 +137,35 @@ def _of(run: Run) -> tuple[str, int]:
     return run.experiment.key, run.repeat
 
 
-def run_gate(plan: Plan, cells: Iterable[Cell], console: Console) -> tuple[GateResult, Path]:
+JudgeMore = Callable[[Plan, list[CellResult], Console], list[CellResult]]
+"""Adds verdicts to judged cells."""
+
+
+def run_gate(
+    plan: Plan, cells: Iterable[Cell], console: Console, judge_more: JudgeMore | None = None
+) -> tuple[GateResult, Path]:
     """Run the cells that are not finished, judge all, write the report; return it and its folder.
+
+    Args:
+        plan: Where the cells are from.
+        cells: What to run.
+        console: Shows progress.
+        judge_more: What only several cells together tell.
 
     Raises:
         HarnessError: A cell that cannot be resolved here, or a report that cannot be written.
     """
     started, clock = datetime.now(UTC), time.monotonic()
     done = plan.execute(plan.runs(cells), console)
+    judged = judge_cells((r.record, r.reused) for r in done)
+    if judge_more is not None:
+        judged = judge_more(plan, judged, console)
     result = GateResult(
         command=command_line(),
         started_at=started.isoformat(timespec="seconds"),
         duration_s=time.monotonic() - clock,
         harness_version=__version__,
-        cells=judge_cells((r.record, r.reused) for r in done),
+        cells=judged,
     )
     folder = new_run_dir(started=started)
     reports.write(result, folder)

@@ -18,6 +18,7 @@ from harness.gate import CellResult, GateResult
 from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
 from harness.plan import Options, Plan, run_gate
 from harness.reports import terminal
+from harness.upgrade_throughput import CHECK, with_throughput
 from harness.verdict import Outcome, Verdict
 
 
@@ -42,13 +43,14 @@ class Gate:
         )
         self.cells = {cell.id: cell for cell in self.plan.matrix.cells}
         self.results: dict[str, CellResult] = {}
+        self._judge_more = with_throughput if option("gate_throughput") else None
         self.result: GateResult | None = None
         self.folder: Path | None = None
 
     def run(self, cell_ids: list[str], console: Console) -> None:
         """Run the cells that are not finished, judge all, and write the report."""
         cells = [self.cells[cell_id] for cell_id in cell_ids]
-        self.result, self.folder = run_gate(self.plan, cells, console)
+        self.result, self.folder = run_gate(self.plan, cells, console, self._judge_more)
         self.results = {cell.record.cell_id: cell for cell in self.result.cells}
 
 
@@ -66,6 +68,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--releases", dest="gate_releases", metavar="A,B", help="Unsloth releases to compare")
     add("--jobs", dest="gate_jobs", type=int, metavar="N", help="cells at once")
     add("--fresh", dest="gate_fresh", action="store_true", help="run finished cells again")
+    add(
+        "--throughput",
+        dest="gate_throughput",
+        action="store_true",
+        help="compare the speed of neighbouring releases, too",
+    )
     add("--cell-timeout", dest="gate_timeout", type=float, metavar="S", help="seconds for one cell")
 
 
@@ -73,7 +81,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Turn `gate_cell` and `gate_check` into one test for each check on each cell."""
     if "gate_cell" not in metafunc.fixturenames:
         return
-    metafunc.parametrize("gate_check", [check.name for check in all_checks()], scope="session")
+    checks = [check.name for check in all_checks()]
+    checks += [CHECK] if metafunc.config.getoption("gate_throughput") else []
+    metafunc.parametrize("gate_check", checks, scope="session")
     cells = list(_gate(metafunc.config).cells)
     metafunc.parametrize("gate_cell", cells, ids=cells, scope="session")
 
@@ -111,7 +121,10 @@ def pytest_runtestloop(session: pytest.Session) -> Iterator[None]:
 def gate_verdict(gate_cell: str, gate_check: str, request: pytest.FixtureRequest) -> Verdict:
     """The verdict of one check on one cell."""
     result = request.config.stash[_GATE].results[gate_cell]
-    verdict = next(v for v in result.verdicts if v.check == gate_check)
+    found = [v for v in result.verdicts if v.check == gate_check]
+    if gate_check == CHECK and not found:
+        pytest.skip("not compared: the first of its releases, emulated, not passing, or a twin")
+    verdict = found[0]
     for name in ("outcome", "message"):
         request.node.user_properties.append((name, str(getattr(verdict, name))))
     return verdict

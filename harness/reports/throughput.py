@@ -7,18 +7,13 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.paired_throughput import MARGINS, Answer
+from harness.paired_throughput import MARGINS, NAMES, Answer
 from harness.reports.markdown_text import code, escape
 from harness.sequential import Decision
 from harness.turns import Figure
 
 _TITLES = ("", "A", "B", "B / A", "interval", "", "power", "detectable")
 _WORDS = {"SLOWER": "✗ SLOWER", "NOT_SLOWER": "✓ NOT SLOWER", "UNDECIDED": "? UNDECIDED"}
-_NAMES: dict[Figure, str] = {
-    "step": "training step",
-    "evaluation": "evaluation",
-    "start_up": "start-up",
-}
 
 
 def render(answer: Answer) -> RenderableType:
@@ -29,13 +24,13 @@ def render(answer: Answer) -> RenderableType:
     for row in _rows(answer):
         view.add_row(*map(Text, row))
     lines = (Text(line) for line in _explained(answer))
-    return Group(*_sides(answer), Text(), view, Text(), Text(sentence(answer), "bold"), *lines)
+    return Group(*_sides(answer), Text(), view, Text(), Text(_answer(answer), "bold"), *lines)
 
 
 def markdown(answer: Answer, command: str) -> str:
     """Return the same as a Markdown document."""
     series = answer.series
-    lines = [f"# Throughput: `{command}`", "", escape(sentence(answer), 1000), ""]
+    lines = [f"# Throughput: `{command}`", "", escape(_answer(answer), 1000), ""]
     lines += [f"- A: {code(series.a, 300)}", f"- B: {code(series.b, 300)}{_injected(answer)}", ""]
     lines += [f"| {' | '.join(_TITLES)} |", "|---" * len(_TITLES) + "|"]
     lines += [f"| {' | '.join(row)} |" for row in _rows(answer)]
@@ -43,19 +38,9 @@ def markdown(answer: Answer, command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sentence(answer: Answer) -> str:
-    """Say the answer in one sentence."""
-    decision = answer.decisions["step"]
-    if answer.slower:
-        named = [(_NAMES[figure], answer.decisions[figure]) for figure in answer.slower]
-        told = [f"{name} takes {_ratio(d.ratio)} times as long" for name, d in named]
-        return f"{_WORDS['SLOWER']}: B's {', and its '.join(told)}."
-    if decision.outcome == "UNDECIDED":
-        return (
-            f"{_WORDS['UNDECIDED']}: {decision.pairs} pairs do not tell; B's training step takes "
-            f"{_ratio(decision.low)} to {_ratio(decision.high)} times as long. A quieter machine may tell."
-        )
-    return f"{_WORDS['NOT_SLOWER']}: B's training step takes {_ratio(decision.ratio)} times as long as A's."
+def _answer(answer: Answer) -> str:
+    word = "SLOWER" if answer.slower else answer.decisions["step"].outcome
+    return f"{_WORDS[word]}: {answer.sentence}"
 
 
 def _sides(answer: Answer) -> Iterator[Text]:
@@ -74,7 +59,7 @@ def _rows(answer: Answer) -> Iterator[tuple[str, ...]]:
     for figure, decision in answer.decisions.items():
         a, b = (_seconds(answer, side, figure) for side in ("a", "b"))
         yield (
-            _NAMES[figure],
+            NAMES[figure],
             _time(a),
             _time(b),
             _ratio(decision.ratio),
