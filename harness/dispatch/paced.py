@@ -55,19 +55,19 @@ class Paced:
         self._work_dir = Path(self._folder.name).resolve()
         job_file, self._events = experiment.write_job(self._work_dir, paced=True)
         self._output = self._work_dir / "output.txt"
-        self._output.touch()
         self._limit_s = experiment.timeout_s
         gpu = experiment.target.gpu_uuid
         started = time.perf_counter()
-        self._process = subprocess.Popen(
-            [python, PACKAGE / "payload", job_file],
-            cwd=self._work_dir,
-            env=cell_environment(self._work_dir, experiment.threads, gpu),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with self._output.open("wb") as output:
+            self._process = subprocess.Popen(
+                [python, PACKAGE / "payload", job_file],
+                cwd=self._work_dir,
+                env=cell_environment(self._work_dir, experiment.threads, gpu),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                start_new_session=True,
+            )
         self._channel = Channel(self._process)
         try:
             self.nice = _place(self._process.pid, cores)
