@@ -10,11 +10,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness import explain_table, reports, resolve, stacks, wheelhouse_export
-from harness.cli_fidelity import fidelity
-from harness import explain_table, reports, resolve, stacks
-from harness import explain_table, reports, resolve, stacks, upgrade_throughput
+from harness import explain_table, reports, resolve, stacks, upgrade_throughput, wheelhouse_export
 from harness.cli_compare import compare
+from harness.cli_fidelity import fidelity
 from harness.doctor import as_dict, diagnose, render
 from harness.errors import HarnessError
 from harness.experiment import describe, prepare

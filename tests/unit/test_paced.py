@@ -108,7 +108,7 @@ def test_a_process_that_died_between_two_orders_is_named(start: Start) -> None:
 
 def test_a_process_that_does_not_start_leaves_nothing_behind(start: Start) -> None:
     with pytest.raises(PacedRunError, match=r"(?s)ended during its start.*no such library"):
-        start(text='#!/bin/sh\necho no such library >&2\nexit 3\n')
+        start(text="#!/bin/sh\necho no such library >&2\nexit 3\n")
     assert not psutil.Process().children()
 
 
