@@ -1,7 +1,7 @@
 """Whether B's steps are slower than A's, decided over process pairs and as early as the spread allows.
 
 The unit is the process pair: steps of one process share its memory layout and its neighbours, so that a
-p-value from them is invalid. The rule, where its numbers come from and what it finds: docs/throughput.md.
+p-value from them is invalid. The rule, where its numbers come from and what it finds: docs/decision-rule.md.
 """
 
 import math
