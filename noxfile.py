@@ -3,10 +3,12 @@
 nox -s gpu_matrix -- -k nf4      the main job, on the cells that pytest's -k selects
 nox -s faults                    every fault, and which check sees it; what follows `--` goes to harness
 nox -s relations                 runs that must agree; `-- --search 5` looks for recipes where they do not
+nox -s sensitivity               slowdowns of known size: what the speed rule finds, beside other tools' rules
 nox -s tests                     unit, integration and browser tests
 """
 
 import shlex
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -66,8 +68,10 @@ def tests(session: nox.Session) -> None:
     )
 
 
-def _harness(session: nox.Session, command: str, *defaults: str) -> None:
-    _sync(session)
+def _harness(
+    session: nox.Session, command: str, *defaults: str, groups: Sequence[str] = ()
+) -> None:
+    _sync(session, *groups)
     arguments = session.posargs or list(defaults)
     given = shlex.join(["nox", "-s", command, *(["--", *arguments] if arguments else [])])
     session.run("harness", command, *arguments, env={"HARNESS_COMMAND": given})
@@ -83,6 +87,12 @@ def faults(session: nox.Session) -> None:
 def relations(session: nox.Session) -> None:
     """See that runs which must agree do; `-- --search 5` also looks for recipes where they do not."""
     _harness(session, "relations")
+
+
+@nox.session(python=PYTHON)
+def sensitivity(session: nox.Session) -> None:
+    """Inject slowdowns of known size and count what each rule finds: about 25 minutes."""
+    _harness(session, "sensitivity", groups=["sensitivity"])
 
 
 @nox.session(python=PYTHON)

@@ -13,6 +13,7 @@ from rich.console import Console
 from harness import explain_table, reports, resolve, stacks, upgrade_throughput, wheelhouse_export
 from harness.cli_compare import compare
 from harness.cli_fidelity import fidelity
+from harness.cli_sensitivity import sensitivity
 from harness.doctor import as_dict, diagnose, render
 from harness.errors import HarnessError
 from harness.experiment import describe, prepare
@@ -40,6 +41,7 @@ stack_app = typer.Typer(help="Environments as of a release's day.", no_args_is_h
 app.add_typer(stack_app, name="stack")
 app.command()(fidelity)
 app.command()(compare)
+app.command()(sensitivity)
 console = Console()
 
 MatrixFile = Annotated[Path, typer.Option("--matrix", help="Matrix file.")]
