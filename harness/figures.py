@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from harness.record import Record, Step
+from harness.record import Evaluation, Record, Step
 
 WARM_UP_STEPS = 3
 MIN_STEADY_STEPS = 5
@@ -24,7 +24,7 @@ def throughput_figures(record: Record) -> dict[str, float]:
         figures["steps_per_s"] = statistics.median(1 / step.wall_s for step in steady)
         if all(step.tokens > 0 for step in steady):
             figures["tokens_per_s"] = statistics.median(s.tokens / s.wall_s for s in steady)
-    rates = [e.tokens / e.wall_s for e in record.evaluations[1:] if e.tokens > 0 and e.wall_s > 0]
+    rates = [e.tokens / e.wall_s for e in steady_evaluations(record.evaluations) if e.tokens > 0]
     if rates:
         figures["eval_tokens_per_s"] = statistics.median(rates)
     return {name: rounded(value) for name, value in figures.items()}
@@ -34,6 +34,11 @@ def steady_steps(steps: Sequence[Step]) -> list[Step]:
     """Return the steps of the steady window that have a usable duration."""
     dropped = max(WARM_UP_STEPS, len(steps) // 10)
     return [s for s in steps[dropped:] if math.isfinite(s.wall_s) and s.wall_s > 0]
+
+
+def steady_evaluations(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
+    """Return the evaluations after the first one that have a usable duration."""
+    return [e for e in evaluations[1:] if math.isfinite(e.wall_s) and e.wall_s > 0]
 
 
 def memory_figures(record: Record) -> dict[str, float]:

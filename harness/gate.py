@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -28,6 +29,11 @@ class GateResult(BaseModel):
     duration_s: float
     harness_version: str
     cells: list[CellResult]
+    machine_info: dict[str, Any] = {}
+    """What pytest-benchmark says of the machine that the run was started on; a reused record may be of
+    another one, and names its own."""
+    commit_info: dict[str, Any] = {}
+    """What it says of the checkout that the run was started in."""
 
     @property
     def outcome(self) -> Outcome:

@@ -21,6 +21,7 @@ from harness.hardware import Machine, detect
 from harness.locations import new_run_dir, reports_dir
 from harness.matrix import DEFAULT_MATRIX, Cell, Matrix, Overrides, load_matrix
 from harness.progress import Progress
+from harness.reports import benchmark
 from harness.store import RecordStore
 
 
@@ -156,6 +157,8 @@ def run_gate(
         HarnessError: A cell that cannot be resolved here, or a report that cannot be written.
     """
     started, clock = datetime.now(UTC), time.monotonic()
+    # Before the cells run: a checkout can change in the meantime.
+    commit_info = benchmark.commit_info()
     done = plan.execute(plan.runs(cells), console)
     judged = judge_cells((r.record, r.reused) for r in done)
     if judge_more is not None:
@@ -166,6 +169,8 @@ def run_gate(
         duration_s=time.monotonic() - clock,
         harness_version=__version__,
         cells=judged,
+        machine_info=benchmark.machine_info(),
+        commit_info=commit_info,
     )
     folder = new_run_dir(started=started)
     reports.write(result, folder)

@@ -1,7 +1,7 @@
 """Reports: verdicts and records in, pages out; nothing here judges or trains.
 
 A folder holds `report.html` for a reviewer, `summary.md` for a job summary or a pull request, and
-`result.json`, from which both are rendered again.
+`result.json`, from which all is rendered again; `benchmark.json` is for `pytest-benchmark compare`.
 """
 
 from pathlib import Path
@@ -12,11 +12,12 @@ from pydantic import ValidationError, computed_field
 from harness.errors import CorruptRecordError, InputError, first_problem
 from harness.gate import GateResult
 from harness.record import write_json_atomically
-from harness.reports import html, markdown, releases_data
+from harness.reports import benchmark, html, markdown, releases_data
 
 RESULT_NAME = "result.json"
 PAGE_NAME = "report.html"
 SUMMARY_NAME = "summary.md"
+BENCHMARK_NAME = "benchmark.json"
 
 
 class _Written(GateResult):
@@ -30,10 +31,10 @@ class _Written(GateResult):
 
 
 def write(result: GateResult, folder: Path) -> list[Path]:
-    """Write the result and both pages, each file atomically, the result first.
+    """Write the result and what is rendered from it, each file atomically, the result first.
 
     Returns:
-        The files written: result, page, summary.
+        The files written: result, page, summary, benchmark.
 
     Raises:
         StorageError: The folder cannot be written; no half-written file stays.
@@ -43,6 +44,7 @@ def write(result: GateResult, folder: Path) -> list[Path]:
         RESULT_NAME: written.model_dump_json(indent=1) + "\n",
         PAGE_NAME: html.render(result),
         SUMMARY_NAME: markdown.render(result),
+        BENCHMARK_NAME: benchmark.render(result),
     }
     for name, text in contents.items():
         write_json_atomically(folder / name, text)

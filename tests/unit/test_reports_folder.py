@@ -8,10 +8,15 @@ from harness.errors import CorruptRecordError, InputError, StorageError
 from tests.unit.gate_results import mixed
 
 
-def test_a_folder_holds_result_page_and_summary(tmp_path: Path) -> None:
+def test_a_folder_holds_result_page_summary_and_benchmark(tmp_path: Path) -> None:
     written = reports.write(mixed(), tmp_path / "new")
 
-    assert [path.name for path in written] == ["result.json", "report.html", "summary.md"]
+    assert [path.name for path in written] == [
+        "result.json",
+        "report.html",
+        "summary.md",
+        "benchmark.json",
+    ]
     assert sorted((tmp_path / "new").iterdir()) == sorted(written)
 
 
