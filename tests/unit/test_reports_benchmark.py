@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 import math
 import statistics
@@ -9,9 +10,12 @@ from typing import Any
 
 import pytest
 from pytest_benchmark.stats import Stats
+from rich.console import Console
 
 from harness import reports
+from harness.dispatch.local import Result
 from harness.gate import CellResult, GateResult
+from harness.plan import Options, Plan, run_gate
 from harness.record import Record
 from harness.reports import benchmark
 from harness.verdict import Outcome
@@ -184,3 +188,20 @@ def test_its_groups_can_be_made_of_parameters(tmp_path: Path) -> None:
     )
 
     assert "benchmark 'measured=training step': 2 tests" in shown
+
+
+def test_a_gate_run_writes_it_with_machine_and_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_REPORTS", str(tmp_path))
+    plan = Plan(Options())
+    monkeypatch.setattr(
+        plan, "execute", lambda runs, _: [Result(runs[0], make_record(), reused=False)]
+    )
+    _, folder = run_gate(plan, [plan.matrix.cell(CELL)], Console(file=io.StringIO()))
+    data = json.loads((folder / "benchmark.json").read_text())
+
+    assert names(data) == [CELL, f"{CELL}[evaluation]"]
+    assert data["machine_info"]["cpu"]["count"] >= 1
+    assert data["commit_info"] == json.loads(json.dumps(benchmark.commit_info()))
+    assert reports.load(folder).commit_info == data["commit_info"]
