@@ -53,16 +53,16 @@ class Verdict(BaseModel):
     """The figures the answer rests on, by name, for the report."""
 
 
-_WORST_FIRST = (
+_DECISIVE_FIRST = (
     Outcome.CRASHED,
     Outcome.OOM,
     Outcome.FAIL,
     Outcome.INFRA,
     Outcome.TIMEOUT,
+    Outcome.PASS,
     Outcome.INCOMPARABLE,
     Outcome.UNCALIBRATED,
     Outcome.SKIPPED,
-    Outcome.PASS,
 )
 
 
@@ -76,9 +76,4 @@ def cell_outcome(verdicts: Iterable[Verdict]) -> Outcome:
         The outcome; SKIPPED when there is no verdict at all.
     """
     outcomes = {verdict.outcome for verdict in verdicts}
-    decisive = [o for o in _WORST_FIRST if o in outcomes and (o.is_red or o.is_unanswered_run)]
-    if decisive:
-        return decisive[0]
-    if Outcome.PASS in outcomes:
-        return Outcome.PASS
-    return next((o for o in _WORST_FIRST if o in outcomes), Outcome.SKIPPED)
+    return next((o for o in _DECISIVE_FIRST if o in outcomes), Outcome.SKIPPED)

@@ -7,12 +7,12 @@ A folder holds `report.html` for a reviewer, `summary.md` for a job summary or a
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError, computed_field
+from pydantic import ValidationError
 
 from harness.errors import CorruptRecordError, InputError, first_problem
 from harness.gate import GateResult
 from harness.record import write_json_atomically
-from harness.reports import benchmark, html, markdown, releases_data
+from harness.reports import benchmark, html, markdown, releases, releases_data
 
 RESULT_NAME = "result.json"
 PAGE_NAME = "report.html"
@@ -23,11 +23,8 @@ BENCHMARK_NAME = "benchmark.json"
 class _Written(GateResult):
     """A result with what is derived from it for those who read JSON; `load` leaves it aside."""
 
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def releases(self) -> dict[str, Any]:
-        """The comparison of the releases in the run."""
-        return releases_data.as_data(self)
+    releases: dict[str, Any]
+    """The comparison of the releases in the run."""
 
 
 def write(result: GateResult, folder: Path) -> list[Path]:
@@ -39,11 +36,12 @@ def write(result: GateResult, folder: Path) -> list[Path]:
     Raises:
         StorageError: The folder cannot be written; no half-written file stays.
     """
-    written = _Written(**dict(result))
+    comparison = releases.view(result)
+    written = _Written(**dict(result), releases=releases_data.as_data(result, comparison))
     contents = {
         RESULT_NAME: written.model_dump_json(indent=1) + "\n",
-        PAGE_NAME: html.render(result),
-        SUMMARY_NAME: markdown.render(result),
+        PAGE_NAME: html.render(result, comparison=comparison),
+        SUMMARY_NAME: markdown.render(result, comparison=comparison),
         BENCHMARK_NAME: benchmark.render(result),
     }
     for name, text in contents.items():

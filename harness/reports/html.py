@@ -44,7 +44,9 @@ _MANY = 40
 """With more sections than this the browser lays them out only as they come into view."""
 
 
-def render(result: GateResult, limit: int = MAX_BYTES) -> str:
+def render(
+    result: GateResult, limit: int = MAX_BYTES, comparison: ReleasesView | None = None
+) -> str:
     """Render the whole report.
 
     Every cell gets a row in the tables and a section of its own. When full sections would pass the
@@ -53,13 +55,21 @@ def render(result: GateResult, limit: int = MAX_BYTES) -> str:
     Args:
         result: What the gate judged.
         limit: Largest size of the page in bytes of UTF-8.
+        comparison: The view of its releases, where there is one already.
 
     Returns:
         The text of one HTML file; everything that comes from a record is escaped.
     """
-    comparison = releases.view(result)
+    comparison = comparison or releases.view(result)
+    said = {
+        "state": answer.state(result),
+        "reason": answer.paragraph(result),
+        "caveats": answer.caveats(result),
+        "findings": answer.findings(result),
+        "gaps": answer.gaps(result),
+    }
     for shown in _fewer(min(len(result.cells), MAX_CELLS)):
-        page = _Page(result, comparison, shown)
+        page = _Page(result, comparison, said, shown)
         frame = page.frame()
         text = frame.replace(_SECTIONS, page.sections(limit - _bytes(frame)), 1)
         if _bytes(text) <= limit:
@@ -70,10 +80,13 @@ def render(result: GateResult, limit: int = MAX_BYTES) -> str:
 class _Page:
     """The parts of one page, for the worst `shown` cells in the order of the run."""
 
-    def __init__(self, result: GateResult, comparison: ReleasesView, shown: int) -> None:
+    def __init__(
+        self, result: GateResult, comparison: ReleasesView, said: dict[str, Any], shown: int
+    ) -> None:
         keep = {id(cell) for cell in facts.worst_first(result.cells)[:shown]}
         self.result = result
         self.releases = comparison
+        self.said = said
         self.views = views.cell_views([cell for cell in result.cells if id(cell) in keep])
         self.by_cell = {id(view.cell): view for view in self.views}
         self.aspects = views.aspects(self.views)
@@ -86,11 +99,7 @@ class _Page:
         steps = max(1, len(self.releases.steps))
         return _template("report.html.j2").render(
             result=self.result,
-            state=answer.state(self.result),
-            reason=answer.paragraph(self.result),
-            caveats=answer.caveats(self.result),
-            findings=answer.findings(self.result),
-            gaps=answer.gaps(self.result),
+            **self.said,
             views=self.views,
             by_cell=self.by_cell,
             grid=pivot.grid(cells),

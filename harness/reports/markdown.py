@@ -1,6 +1,6 @@
 """A summary in GitHub Markdown for a job summary or a pull request, within a size limit."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from harness.gate import CellResult, GateResult
 from harness.reports import answer, markdown_releases, releases
@@ -15,6 +15,7 @@ from harness.reports.facts import (
     worst_first,
 )
 from harness.reports.markdown_text import code, escape
+from harness.reports.releases import ReleasesView
 from harness.reports.wording import (
     NOT_MEASURED,
     SYMBOLS,
@@ -32,7 +33,7 @@ _HEADER = (
 )
 
 
-def render(result: GateResult, limit: int = 64_000) -> str:
+def render(result: GateResult, limit: int = 64_000, comparison: ReleasesView | None = None) -> str:
     """Render verdict, cells, failures and gaps.
 
     When not all of it fits, red cells and what failed in them are kept before anything else, and
@@ -41,10 +42,12 @@ def render(result: GateResult, limit: int = 64_000) -> str:
     Args:
         result: What the gate judged.
         limit: Largest size in bytes of UTF-8; a pull-request comment takes 65 536 characters.
+        comparison: The view of its releases, where there is one already.
     """
     ran = f"{code(result.command, 300)}, harness {escape(result.harness_version, 40)}"
+    state = answer.state(result)
     head = [
-        f"## {SYMBOLS[answer.state(result).outcome]} {answer.state(result)}",
+        f"## {SYMBOLS[state.outcome]} {state}",
         "",
         escape(answer.paragraph(result), 1_800),
         "",
@@ -56,20 +59,20 @@ def render(result: GateResult, limit: int = 64_000) -> str:
     if left < 0:
         return _cut("\n".join(head), limit)
     cells = worst_first(result.cells)
-    red = [_row(cell) for cell in cells if cell.outcome.is_red]
-    others = [_row(cell) for cell in cells if not cell.outcome.is_red]
+    red = [cell for cell in cells if cell.outcome.is_red]
+    others = cells[len(red) :]  # worst first: red before anything else
     found = answer.findings(result)
 
-    compared = markdown_releases.section(releases.view(result), left // 3)
+    compared = markdown_releases.section(comparison or releases.view(result), left // 3)
     left -= _bytes(compared)
-    kept_red = _fit(red, left // 2)
+    kept_red = _fit(map(_row, red), left // 2)
     left -= _bytes(kept_red)
-    kept_findings = _fit([_finding(finding) for finding in found], left * 2 // 3)
+    kept_findings = _fit(map(_finding, found), left * 2 // 3)
     left -= _bytes(kept_findings)
     gaps = answer.gaps(result)
-    kept_gaps = _fit([_gap(gap) for gap in gaps], left // 2)
+    kept_gaps = _fit(map(_gap, gaps), left // 2)
     left -= _bytes(kept_gaps)
-    kept_others = _fit(others, left) if len(kept_red) == len(red) else []
+    kept_others = _fit(map(_row, others), left) if len(kept_red) == len(red) else []
 
     lines = [*head, *compared, "", *_HEADER, *kept_red, *kept_others]
     lines += _rest(len(cells) - len(kept_red) - len(kept_others), "cell")
@@ -120,7 +123,7 @@ def _outcome(outcome: Outcome) -> str:
     return f"{SYMBOLS[outcome]} {outcome}"
 
 
-def _fit(lines: Sequence[str], budget: int) -> list[str]:
+def _fit(lines: Iterable[str], budget: int) -> list[str]:
     kept: list[str] = []
     for line in lines:
         budget -= _bytes([line])

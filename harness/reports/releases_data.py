@@ -5,12 +5,17 @@ from typing import Any
 from harness.gate import GateResult
 from harness.releases import histories
 from harness.reports import upgrading
-from harness.reports.releases import StepView, view
+from harness.reports.releases import ReleasesView, StepView, view
 
 
-def as_data(result: GateResult) -> dict[str, Any]:
-    """Return the answer on the upgrade, each step, and since when each cell is what it is."""
-    found = view(result)
+def as_data(result: GateResult, comparison: ReleasesView | None = None) -> dict[str, Any]:
+    """Return the answer on the upgrade, each step, and since when each cell is what it is.
+
+    Args:
+        result: What the gate judged.
+        comparison: The view of it, where there is one already.
+    """
+    found = comparison or view(result)
     return {
         "lead": upgrading.lead(result.cells),
         "steps": [_step_data(step) for step in found.steps],

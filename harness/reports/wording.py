@@ -144,8 +144,8 @@ def moment(text: str) -> str:
 
 def plain(value: Any) -> str:
     """Write any JSON value of a record on one line."""
-    if value is None:
-        return "None"
+    if value is None or isinstance(value, str | int):
+        return str(value)
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | tuple):
