@@ -92,7 +92,8 @@ def histories(cells: Sequence[CellResult]) -> list[History]:
     for cell in cells:
         if release := release_of(cell.record):
             slot = slots.setdefault(family_of(cell.record), {})
-            slot[release] = min(slot.get(release, cell), cell, key=_badness)
+            before = slot.get(release)
+            slot[release] = min(before, cell, key=_badness) if before else cell
     if not any(len(slot) > 1 for slot in slots.values()):
         return []
     releases = sorted({r for slot in slots.values() for r in slot}, key=lambda r: r.order)

@@ -20,6 +20,7 @@ A step takes the worst of its compared cells, in the order of `StepVerdict`; NO 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 
 from harness.cell_result import CellResult
@@ -51,7 +52,7 @@ class Pair:
     old: CellResult | None
     new: CellResult | None
 
-    @property
+    @cached_property
     def verdict(self) -> StepVerdict:
         """What the step does to this cell."""
         return judge(self.old, self.new)
@@ -66,7 +67,7 @@ class Pair:
         """Checks that pass on the old release and are red on the new one."""
         return regressed(self.old, self.new) if self.old and self.new else []
 
-    @property
+    @cached_property
     def shifts(self) -> tuple[LossShift, ...]:
         """How eval_loss moved beyond its limits, where both sides pass."""
         return loss_shifts(self.old, self.new)

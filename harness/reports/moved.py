@@ -138,11 +138,13 @@ def presence(pairs: Sequence[Pair], listed: Callable[[Record], Sequence[str]]) -
 def _facts(title: str, facts: Facts, pairs: Sequence[Pair]) -> list[MovedFact]:
     found: dict[tuple[str, str, str], list[Pair]] = {}
     for pair in pairs:
-        old, new = (_told(cell.record, facts) if cell else None for cell in (pair.old, pair.new))
+        old, new = (facts(cell.record) if cell else None for cell in (pair.old, pair.new))
         if old is None or new is None:
             continue
-        for name in sorted({*old, *new}):
-            before, after = old.get(name, ABSENT), new.get(name, ABSENT)
+        for name in {*old, *new}:
+            if name in old and name in new and _equal(old[name], new[name]):
+                continue
+            before, after = (_told(side, name) for side in (old, new))
             if before != after:
                 found.setdefault((name, before, after), []).append(pair)
     moved = [MovedFact(*key, tuple(members)) for key, members in found.items()]
@@ -157,9 +159,13 @@ def _facts(title: str, facts: Facts, pairs: Sequence[Pair]) -> list[MovedFact]:
     return sorted(moved, key=place)
 
 
-def _told(record: Record, facts: Facts) -> dict[str, str] | None:
-    found = facts(record)
-    return None if found is None else {name: _masked(plain(v)) for name, v in found.items()}
+def _equal(old: Any, new: Any) -> bool:
+    """Whether two plain values are the same, without writing them: nearly all of a step's are."""
+    return type(old) is type(new) and not isinstance(old, list | dict) and bool(old == new)
+
+
+def _told(facts: Mapping[str, Any], name: str) -> str:
+    return _masked(plain(facts[name])) if name in facts else ABSENT
 
 
 def _masked(text: str) -> str:

@@ -13,10 +13,8 @@ from rich.console import Console
 
 from harness.dispatch.surroundings import cell_environment
 from harness.experiment import build_inputs
-from harness.gate import GateResult, judge_cells
+from harness.gate import judge_cells
 from harness.plan import Options, Plan
-from harness.reports import html
-from tests.unit.records import make_record
 
 CELL = "unsloth-2026.10.9/cpu/float32/mild"
 ROUNDS = 3
@@ -56,17 +54,3 @@ def test_through_the_harness(benchmark: BenchmarkFixture, plan: Plan) -> None:
         judge_cells([(result.record, False)])
 
     benchmark.pedantic(harness, rounds=ROUNDS, warmup_rounds=1)
-
-
-@pytest.mark.benchmark(group="judge and render")
-@pytest.mark.parametrize("count", [10, 500])
-def test_judge_and_render(benchmark: BenchmarkFixture, count: int) -> None:
-    records = [make_record(cell_id=f"unsloth-2026.10.9/cpu/float32/r{i}") for i in range(count)]
-
-    def judge_and_render() -> str:
-        cells = judge_cells((record, False) for record in records)
-        return html.render(
-            GateResult(command="", started_at="", duration_s=0.0, harness_version="0", cells=cells)
-        )
-
-    benchmark.pedantic(judge_and_render, rounds=3)

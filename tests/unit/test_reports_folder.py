@@ -5,7 +5,10 @@ import pytest
 
 from harness import reports
 from harness.errors import CorruptRecordError, InputError, StorageError
-from tests.unit.gate_results import mixed
+from harness.gate import GateResult
+from harness.reports import releases, releases_data
+from harness.reports.releases import ReleasesView
+from tests.unit.gate_results import mixed, regression
 
 
 def test_a_folder_holds_result_page_summary_and_benchmark(tmp_path: Path) -> None:
@@ -71,3 +74,21 @@ def test_a_folder_that_cannot_be_written_is_a_storage_error(tmp_path: Path) -> N
 
     with pytest.raises(StorageError):
         reports.write(mixed(), tmp_path / "taken")
+
+
+def test_the_comparison_of_releases_is_worked_out_once_for_all_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[GateResult] = []
+    view = releases.view
+
+    def counted(result: GateResult) -> ReleasesView:
+        seen.append(result)
+        return view(result)
+
+    for module in (releases, releases_data):
+        monkeypatch.setattr(module, "view", counted)
+    reports.write(regression(), tmp_path)
+
+    assert len(seen) == 1
+    assert json.loads((tmp_path / "result.json").read_text())["releases"]["steps"]
