@@ -4,13 +4,13 @@ Schema-versioned, written atomically, never a pickle. Times are seconds, memory 
 per second; a figure that could not be measured is None, never zero.
 """
 
-import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import from_json
 
 from harness.errors import CorruptRecordError, StorageError, first_problem
 
@@ -459,8 +459,8 @@ def read_record(path: Path) -> Record:
         CorruptRecordError: Truncated, not a record, or of a schema this version does not know.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        data = from_json(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise CorruptRecordError(
             f"{path} is not a readable record ({error}). Delete it and run its cell again."
         ) from error
