@@ -2,11 +2,13 @@
 
 import math
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 
 from pydantic import BaseModel, ConfigDict
 
-from harness.figures import rounded
+from harness.figures import family, rounded
 
 MIN_REPEATS = 3
 """Fewer repeats say nothing of the spread between processes."""
@@ -14,8 +16,8 @@ MIN_REPEATS = 3
 MIN_MARGIN = 1.05
 """A change below 5 % never leaves the band, however well three repeats agree: a policy."""
 
-# Student's t, one-sided 1 %, for 2, 3, ... 10 degrees of freedom; ten stands for any more.
-_T_1_PERCENT = (6.965, 4.541, 3.747, 3.365, 3.143, 2.998, 2.896, 2.821, 2.764)
+FALSE_ALARMS = 0.01
+"""At most this share of unchanged runs is outside any band of a check: a policy."""
 
 
 class Band(BaseModel):
@@ -31,23 +33,28 @@ class Band(BaseModel):
 def derive_bands(runs: Sequence[Mapping[str, float]]) -> dict[str, Band]:
     """Derive the band of every figure that all runs have; fewer than three runs have none.
 
-    The band is a prediction interval for one further run with 1 % on either side, on a log scale
-    since speeds and sizes err by ratios: exp(mean +- t(n - 1) * sd * sqrt(1 + 1 / n)), and never
-    narrower than `MIN_MARGIN`.
+    The band is a prediction interval for one further run, on a log scale since speeds and sizes err
+    by ratios: exp(mean +- t(n - 1) * sd * sqrt(1 + 1 / n)), and never narrower than `MIN_MARGIN`. A
+    check judges k figures on one side each, so t leaves `FALSE_ALARMS` / k on that side (Bonferroni):
+    an unchanged run fails the check with at most that probability, however its figures hang together.
 
     Source:
         G. J. Hahn, W. Q. Meeker, "Statistical Intervals", chapter 4: the prediction interval for
-        one future observation of a normal distribution.
+        one future observation of a normal distribution; section 4.8.2 on simultaneous intervals.
     """
     if len(runs) < MIN_REPEATS:
         return {}
     names = [name for name in runs[0] if all(run.get(name, 0.0) > 0 for run in runs)]
-    return {name: _band([math.log(run[name]) for run in runs]) for name in names}
+    judged_together = Counter(family(name) for name in names)
+    return {
+        name: _band([math.log(run[name]) for run in runs], judged_together[family(name)])
+        for name in names
+    }
 
 
-def _band(logs: Sequence[float]) -> Band:
+def _band(logs: Sequence[float], judged_together: int) -> Band:
     count = len(logs)
-    t = _T_1_PERCENT[min(count - 1, len(_T_1_PERCENT) + 1) - 2]
+    t = _t_quantile(count - 1, FALSE_ALARMS / judged_together)
     center = statistics.fmean(logs)
     half = max(t * statistics.stdev(logs) * math.sqrt(1 + 1 / count), math.log(MIN_MARGIN))
     return Band(
@@ -55,6 +62,13 @@ def _band(logs: Sequence[float]) -> Band:
         center=rounded(math.exp(center)),
         high=rounded(math.exp(center + half)),
     )
+
+
+@cache
+def _t_quantile(degrees_of_freedom: int, upper_tail: float) -> float:
+    from scipy.special import stdtrit  # 0.2 s, and most cells have no baseline
+
+    return float(stdtrit(degrees_of_freedom, 1 - upper_tail))
 
 
 def close(one: Band, other: Band) -> bool:

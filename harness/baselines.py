@@ -1,28 +1,22 @@
-"""Approved figures of a cell: what throughput and memory are compared with.
+"""Approved figures of an experiment: what throughput, start-up and memory are compared with.
 
-A baseline is one JSON file of figures, small enough to review in a diff, named after its cell. It
-holds the keys that make a run comparable, the figures of each approved repeat, and per figure the
-band in which one further run of the same experiment falls.
+A baseline holds the keys that make a run comparable, the figures of each approved repeat, per figure
+the band in which one further run of the same experiment falls, and who approved it why. It is of one
+machine, stack family, hardware, dtype and recipe; the release is what the comparison is about.
 """
 
-import json
 import math
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from harness.bands import MIN_REPEATS, Band, close, derive_bands
-from harness.errors import CorruptRecordError, HarnessError, first_problem
-from harness.figures import all_figures
-from harness.record import Record, write_json_atomically
-
-
-class BaselineError(HarnessError, ValueError):
-    """Records that must not become a baseline."""
-
-    exit_code: ClassVar[int] = 20
+from harness.errors import BaselineError
+from harness.figures import FAMILIES, all_figures
+from harness.record import Record
+from harness.reference_ratio import Place, ratios, reference_of
 
 
 class _Data(BaseModel):
@@ -41,6 +35,9 @@ class Comparable(_Data):
     hardware: str
     hardware_kind: str
     device: str
+    cores: int | None = None
+    driver: str | None = None
+    max_sm_clock_mhz: int | None = None
     threads: int
     parallel_cells: int
     preloaded: bool = False
@@ -48,17 +45,30 @@ class Comparable(_Data):
     @classmethod
     def of(cls, record: Record) -> Self:
         """Read the keys from a record."""
+        hardware = record.hardware
         return cls(
             recipe_digest=record.recipe_digest,
             dtype_request=record.dtype_request,
             stack_family=record.stack.family,
-            hardware=record.hardware.name,
-            hardware_kind=record.hardware.kind,
-            device=record.hardware.device,
-            threads=record.hardware.threads,
-            parallel_cells=record.hardware.parallel_cells,
+            hardware=hardware.name,
+            hardware_kind=hardware.kind,
+            device=hardware.device,
+            cores=hardware.cores,
+            driver=hardware.driver,
+            max_sm_clock_mhz=hardware.max_sm_clock_mhz,
+            threads=hardware.threads,
+            parallel_cells=hardware.parallel_cells,
             preloaded=record.preloaded,
         )
+
+    @property
+    def machine(self) -> str:
+        """The machine as a folder name: `amd-epyc-2-cores`, `nvidia-h100-80gb-hbm3`.
+
+        A GPU's driver and clock limit are not in it, so that another driver is INCOMPARABLE by name.
+        """
+        device = self.device if self.driver else f"{self.device} {self.cores} cores"
+        return re.sub(r"[^a-z0-9]+", "-", device.lower()).strip("-")
 
     def differences(self, other: "Comparable") -> dict[str, tuple[Any, Any]]:
         """Return key -> (value here, value there) for every key that differs."""
@@ -76,18 +86,43 @@ class Run(_Data):
     harness_version: str
     eval_losses: tuple[float, ...]
     figures: dict[str, float]
-    """Rates per second (`tokens_per_s`) and bytes (`peak_rss.train`), as in `harness.figures`."""
+    """Rates per second (`tokens_per_s`), seconds (`eval_s`) and bytes (`peak_rss.train`), as in
+    `harness.figures`."""
+
+
+class Approval(_Data):
+    """Why these runs are what others are compared with."""
+
+    reason: str
+    commit: str
+    """Of the harness that ran them, its tree clean."""
+    approved_at: str
+    former: str = ""
+    """Release, commit and day of the baseline that this one replaces."""
+    differences: dict[str, float] = {}
+    """Figure -> center / former center - 1, signed, where both have a band."""
+    incomparable: tuple[str, ...] = ()
+    """Keys in which the former baseline differs; there are no differences then."""
 
 
 class Baseline(_Data):
     """Approved repeats of one experiment and the band of each figure that all of them have."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
+    experiment: str
+    """The cell with the stack's family in place of its release: `unsloth/cpu/float32/mild`."""
     cell_id: str
     key: str
+    approval: Approval | None = None
+    """None for runs that only serve those beside them."""
     comparable: Comparable
     runs: tuple[Run, ...]
     bands: dict[str, Band]
+
+    @property
+    def release(self) -> str:
+        """The release that was approved."""
+        return self.runs[0].release if self.runs else ""
 
     @model_validator(mode="after")
     def _bands_follow_from_runs(self) -> Self:
@@ -101,8 +136,20 @@ class Baseline(_Data):
         return self
 
 
-def from_records(records: Sequence[Record]) -> Baseline:
+def experiment_of(cell_id: str, family: str) -> str:
+    """Return a cell's id with the stack's family in place of its release."""
+    return "/".join([family, *cell_id.split("/")[1:]])
+
+
+def from_records(
+    records: Sequence[Record], beside: Mapping[Place, Record] | None = None
+) -> Baseline:
     """Make a baseline of repeats of one experiment.
+
+    Args:
+        records: The repeats.
+        beside: Runs of the reference stack in the same session, as `reference_ratio.references` gives
+            them; each repeat is divided by the one that ran beside it.
 
     Raises:
         BaselineError: A record is faulted, did not complete or has a non-finite eval_loss; there
@@ -135,17 +182,23 @@ def from_records(records: Sequence[Record]) -> Baseline:
             lock_digest=record.stack.lock_digest,
             harness_version=record.harness_version,
             eval_losses=tuple(record.eval_losses),
-            figures=all_figures(record),
+            figures={**all_figures(record), **_over_reference(record, beside or {})},
         )
         for record in records
     )
     return Baseline(
+        experiment=experiment_of(first.cell_id, first.stack.family),
         cell_id=first.cell_id,
         key=first.key,
         comparable=Comparable.of(first),
         runs=runs,
         bands=derive_bands([run.figures for run in runs]),
     )
+
+
+def _over_reference(record: Record, beside: Mapping[Place, Record]) -> dict[str, float]:
+    reference = reference_of(record, beside)
+    return {name: ratio for of in FAMILIES for name, ratio in ratios(record, reference, of).items()}
 
 
 def _refuse_unfit(record: Record) -> None:
@@ -167,48 +220,3 @@ def _refuse_unfit(record: Record) -> None:
             f"{name} has eval_loss {record.eval_losses}: missing or not finite. "
             "See its verdicts first; a broken run is not a reference."
         )
-
-
-def baseline_path(cell_id: str, folder: Path) -> Path:
-    """Return where the baseline of a cell is kept."""
-    return folder / f"{cell_id.replace('/', '__')}.json"
-
-
-def write(baseline: Baseline, folder: Path) -> Path:
-    """Write a baseline atomically and return its path.
-
-    Raises:
-        StorageError: The folder is not writable or the disk is full.
-    """
-    path = baseline_path(baseline.cell_id, folder)
-    write_json_atomically(path, baseline.model_dump_json(indent=1) + "\n")
-    return path
-
-
-def load(cell_id: str, folder: Path) -> Baseline | None:
-    """Load the baseline of a cell, or None when it has none.
-
-    Raises:
-        CorruptRecordError: The file is unreadable, of another schema or cell, or its bands were
-            edited by hand.
-    """
-    path = baseline_path(cell_id, folder)
-    if not path.exists():
-        return None
-    advice = "Restore the file from version control or approve the cell's records again."
-    try:
-        baseline = Baseline.model_validate(json.loads(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        problem = first_problem(error, "baseline")
-        raise CorruptRecordError(
-            f"{path} is not a valid baseline: {problem.where}: {problem.reason}. {advice}"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise CorruptRecordError(
-            f"{path} is not a readable baseline ({error}). {advice}"
-        ) from error
-    if baseline.cell_id != cell_id:
-        raise CorruptRecordError(
-            f"{path} holds the baseline of {baseline.cell_id}, not of {cell_id}. {advice}"
-        )
-    return baseline

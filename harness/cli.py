@@ -10,7 +10,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness import explain_table, reports, resolve, stacks, upgrade_throughput, wheelhouse_export
+from harness import (
+    cli_baseline,
+    explain_table,
+    reports,
+    resolve,
+    stacks,
+    upgrade_throughput,
+    wheelhouse_export,
+)
 from harness.cli_compare import compare
 from harness.cli_fidelity import fidelity
 from harness.cli_sensitivity import sensitivity
@@ -42,6 +50,7 @@ app.add_typer(stack_app, name="stack")
 app.command()(fidelity)
 app.command()(compare)
 app.command()(sensitivity)
+app.add_typer(cli_baseline.app, name="baseline")
 console = Console()
 
 MatrixFile = Annotated[Path, typer.Option("--matrix", help="Matrix file.")]

@@ -10,7 +10,9 @@ from typing import Any, Literal
 from sacrebleu.metrics.chrf import CHRF
 
 from harness import __version__
+from harness.errors import InputError
 from harness.experiment import Experiment
+from harness.gemma3 import architecture
 from harness.hardware import Machine, to_record
 from harness.record import (
     Adapter,
@@ -19,6 +21,7 @@ from harness.record import (
     Evaluation,
     ExecutedPath,
     Failure,
+    ModelShape,
     Phase,
     Precision,
     Probe,
@@ -111,11 +114,26 @@ def build_record(
         base_weights=BaseWeights(**evidence["base_weights"]) if evidence else None,
         rows={split: Rows(**row) for event in _of("rows", events) for split, row in event.items()},
         probe=next((Probe(**event) for event in _of("probe", events)), None),
+        model=model_shape(experiment.model_dir),
         scaler=Scaler(**evidence["scaler"]) if evidence else None,
         afterwards=[Afterwards(**event) for event in _of("afterwards", events)],
         translations=translations,
         scores=score(translations),
         data={"model": experiment.model_dir.name, "data": experiment.data_file.name},
+    )
+
+
+def model_shape(folder: Path) -> ModelShape | None:
+    """Return the shape of a checkpoint's decoder; None where its config.json tells none."""
+    try:
+        shape = architecture(folder)
+    except InputError:
+        return None
+    return ModelShape(
+        matrix_parameters=shape.linear_parameters + shape.embedding_parameters,
+        layers=shape.num_hidden_layers,
+        query_channels=shape.query_size,
+        sliding_window=shape.sliding_window,
     )
 
 

@@ -64,6 +64,12 @@ class StorageError(HarnessError, OSError):
     exit_code = 18
 
 
+class BaselineError(HarnessError, ValueError):
+    """Runs that must not become a baseline: faulted, broken, disturbed, too few, or a dirty tree."""
+
+    exit_code = 20
+
+
 class IncompleteError(HarnessError, RuntimeError):
     """The gate has no answer for at least one cell (timeout, infrastructure): neither red nor green."""
 
@@ -92,6 +98,7 @@ EXIT_CODES: dict[int, str] = {
             HardwareError,
             StorageError,
             IncompleteError,
+            BaselineError,
         )
     },
 }

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from harness.checks import all_checks
 from harness.errors import ConfigError, SelectionError, first_problem
+from harness.figures import FAMILIES
 from harness.locations import FIXTURES
 from harness.matrix import Cell, Matrix
 from harness.recipe import field_words
@@ -75,6 +76,11 @@ class Fault(_Entry):
     def relation(self) -> Relation | None:
         """The relation meant for it, None where a check is."""
         return next((r for r in all_relations() if r.name == self.check), None)
+
+    @property
+    def needs_baseline(self) -> bool:
+        """Whether its check compares with clean runs: `throughput`, `start_up`, `memory`."""
+        return self.check in FAMILIES
 
     @property
     def file(self) -> Path:

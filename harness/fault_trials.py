@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from rich.console import Console
 
+from harness.beside_clean_runs import run_beside
 from harness.cell_result import CellResult
 from harness.dispatch.local import Result
 from harness.fault_catalogue import Clean, Fault
@@ -15,6 +16,7 @@ from harness.matrix import Cell
 from harness.plan import Options, Plan
 from harness.relation_settings import read_settings
 from harness.relation_trials import Asked
+from harness.verdict import Outcome
 
 
 class Finding(StrEnum):
@@ -28,7 +30,8 @@ class Finding(StrEnum):
     """Red, but not by the check meant for it."""
     MISSED = "MISSED"
     NO_ANSWER = "NO ANSWER"
-    """The run reached a limit, or the machine failed it: nothing is said about the fault."""
+    """The run reached a limit, the machine failed it, or clean runs spread too far: nothing is said about
+    the fault."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class Trial:
             explained = not wanted or any(wanted in cause for cause in meant.diagnosis)
             return Finding.DETECTED if explained else Finding.UNEXPLAINED
         if any(v.outcome.is_unanswered_run for v in self.cell.verdicts):
+            return Finding.NO_ANSWER
+        if meant is not None and meant.outcome is Outcome.UNCALIBRATED and not self.red:
             return Finding.NO_ANSWER
         return Finding.OTHER if self.red else Finding.MISSED
 
@@ -125,11 +130,13 @@ class Trials:
 def run_trials(
     faults: Sequence[Fault], clean: Sequence[Clean], console: Console, *, fresh: bool = False
 ) -> Trials:
-    """Run what has no finished record, and judge.
+    """Run what has no finished record, and judge; faults that need a baseline always run.
 
     Raises:
         HarnessError: A cell that cannot be resolved here.
     """
+    beside = [fault for fault in faults if fault.needs_baseline]
+    faults = [fault for fault in faults if not fault.needs_baseline]
     plan = Plan(Options(fresh=fresh, preloaded=True))
     wanted = [
         plan.runs([f.cell_of(plan.matrix)], fault=f.file, timeout_s=f.timeout_s) for f in faults
@@ -158,10 +165,12 @@ def run_trials(
         if (one := asked.get(trial.fault.name)) is not None:
             records = [results[run].record for run in variants[trial.fault.name]]
             trial.cell.verdicts.append(one.judged(records, settings).verdict)
-    return Trials(
-        trials,
-        [CleanTrial(entry, cell) for entry, cell in zip(clean, cells[len(faults) :], strict=True)],
-    )
+    cleans = list(zip(clean, cells[len(faults) :], strict=True))
+    if beside:
+        judged, clean_beside = run_beside(beside, console)
+        trials += [Trial(fault, cell) for fault, cell in zip(beside, judged, strict=True)]
+        cleans += clean_beside
+    return Trials(trials, [CleanTrial(entry, cell) for entry, cell in cleans])
 
 
 def _place(cell: Cell) -> tuple[str, str]:

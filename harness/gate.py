@@ -6,17 +6,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from harness import baselines, newest
+from harness import baseline_files, newest
+from harness.baselines import Baseline, experiment_of
 from harness.cell_result import CellResult
 from harness.checks import Context, judge_all
 from harness.errors import IncompleteError
-from harness.locations import FIXTURES
+from harness.locations import baselines_dir
 from harness.record import Record
+from harness.reference_ratio import reference_of, references
 from harness.verdict import Outcome, Verdict, cell_outcome
 
 __all__ = ["CellResult", "GateResult", "judge_cell", "judge_cells"]
-
-BASELINES = FIXTURES / "baselines"
 
 
 class GateResult(BaseModel):
@@ -64,10 +64,31 @@ class GateResult(BaseModel):
         return dict(Counter(cell.outcome for cell in self.cells))
 
 
-def judge_cell(records: list[Record], *, reused: bool) -> CellResult:
-    """Judge one cell by its first record, the others being its repeats."""
+def judge_cell(
+    records: list[Record],
+    *,
+    reused: bool,
+    baseline: Baseline | None = None,
+    reference: Record | None = None,
+) -> CellResult:
+    """Judge one cell by its first record, the others being its repeats.
+
+    Args:
+        records: Of one cell.
+        reused: Whether all of them were measured by an earlier run.
+        baseline: In place of the approved one.
+        reference: The same fine-tune on the reference stack, in the same run of the gate.
+    """
     record, *repeats = sorted(records, key=lambda r: r.repeat)
-    context = Context(repeats=tuple(repeats), baseline=baselines.load(record.cell_id, BASELINES))
+    folder = baselines_dir()
+    baseline = baseline or baseline_files.find(record, folder)
+    experiment = experiment_of(record.cell_id, record.stack.family)
+    context = Context(
+        repeats=tuple(repeats),
+        baseline=baseline,
+        machines=() if baseline else baseline_files.machines(experiment, folder),
+        reference=reference,
+    )
     return CellResult(
         record=record, repeats=repeats, verdicts=judge_all(record, context), reused=reused
     )
@@ -82,7 +103,12 @@ def judge_cells(runs: Iterable[tuple[Record, bool]]) -> list[CellResult]:
     by_cell: dict[str, list[tuple[Record, bool]]] = {}
     for record, reused in runs:
         by_cell.setdefault(record.cell_id, []).append((record, reused))
+    known = references(record for group in by_cell.values() for record, _ in group)
     return [
-        judge_cell([record for record, _ in group], reused=all(reused for _, reused in group))
+        judge_cell(
+            [record for record, _ in group],
+            reused=all(reused for _, reused in group),
+            reference=reference_of(min((r for r, _ in group), key=lambda r: r.repeat), known),
+        )
         for group in by_cell.values()
     ]

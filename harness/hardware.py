@@ -212,6 +212,7 @@ def to_record(target: Target, machine: Machine, threads: int, parallel_cells: in
         threads: CPU threads of the cell.
         parallel_cells: Cells that shared the machine while it ran.
     """
+    gpu = next((gpu for gpu in machine.gpus if gpu.uuid == target.gpu_uuid), None)
     return HardwareInfo(
         name=target.slug,
         kind=target.kind,
@@ -221,6 +222,8 @@ def to_record(target: Target, machine: Machine, threads: int, parallel_cells: in
         bf16=target.bf16,
         memory_bytes=target.memory_bytes,
         cores=machine.cores,
+        driver=gpu.driver if gpu else None,
+        max_sm_clock_mhz=gpu.max_sm_clock_mhz if gpu else None,
         threads=threads,
         parallel_cells=parallel_cells,
     )

@@ -29,6 +29,12 @@ def reports_dir() -> Path:
     return Path(os.environ.get("HARNESS_REPORTS", "reports")).resolve()
 
 
+def baselines_dir() -> Path:
+    """Return the folder of approved baselines; HARNESS_BASELINES overrides that of the checkout."""
+    override = os.environ.get("HARNESS_BASELINES")
+    return Path(override).resolve() if override else FIXTURES / "baselines"
+
+
 def new_run_dir(prefix: str = "", started: datetime | None = None) -> Path:
     """Return a folder of this process's own below `reports/runs`, named after a moment, now by default."""
     moment = started or datetime.now(UTC)

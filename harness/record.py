@@ -318,6 +318,48 @@ class Afterwards(_Data):
     steps: list[Step] = []
 
 
+class GpuConditions(_Data):
+    """A GPU during one phase, from samples by NVML."""
+
+    samples: int = Field(ge=1)
+    sm_clock_mhz: Number = None
+    """Median."""
+    sm_clock_mhz_min: Number = None
+    throttled: dict[str, int] = {}
+    """Reason for a lower clock -> samples that had it."""
+    temperature_c: Number = None
+    """Highest, as `power_w`."""
+    power_w: Number = None
+    foreign_processes: int = 0
+    """Processes that are not of the cell and compute on it, most at once."""
+
+
+class Conditions(_Data):
+    """The machine during one phase, as the harness saw it from outside."""
+
+    phase: str
+    cpu_steal: Number = None
+    """Share of the machine's CPU time that the hypervisor gave to others."""
+    cpu_others: Number = None
+    """Share of the machine's CPU time that went to processes which the harness did not start."""
+    cpu_mhz: Number = None
+    """Mean clock of the CPUs."""
+    gpu: GpuConditions | None = None
+
+
+class ModelShape(_Data):
+    """What of a Gemma-3 decoder decides its arithmetic, from its config.json."""
+
+    matrix_parameters: int
+    """Of every matrix that each token is multiplied with: the layers' and the output head, which is the
+    embedding."""
+    layers: int
+    query_channels: int
+    """Of all query heads of a layer."""
+    sliding_window: int
+    """Tokens."""
+
+
 class StackInfo(_Data):
     """The environment the cell ran in."""
 
@@ -343,6 +385,10 @@ class HardwareInfo(_Data):
     bf16: bool
     memory_bytes: int | None = None
     cores: int | None = None
+    driver: str | None = None
+    """Version of the GPU's driver; None without a GPU."""
+    max_sm_clock_mhz: int | None = None
+    """The limit of the GPU's SM clock."""
     threads: int = 1
     parallel_cells: int = 1
     """Cells that shared the machine while this one ran."""
@@ -389,10 +435,13 @@ class Record(_Data):
     stack: StackInfo
     hardware: HardwareInfo
     phases: list[Phase] = []
+    conditions: list[Conditions] = []
+    """One entry for each phase that was long enough to see."""
     steps: list[Step] = []
     evaluations: list[Evaluation] = []
     executed: ExecutedPath | None = None
     precision: Precision = Field(default_factory=Precision)
+    model: ModelShape | None = None
     adapter: Adapter | None = None
     base_weights: BaseWeights | None = None
     rows: dict[Literal["train", "evaluation"], Rows] = {}

@@ -26,7 +26,12 @@ class Context:
     repeats: tuple[Record, ...] = ()
     """Other records with the same key."""
     baseline: Baseline | None = None
-    """Approved figures of the same cell id; comparable or not is for the check to say."""
+    """Approved figures of the same experiment on this machine; comparable or not is for the check to
+    say."""
+    machines: tuple[str, ...] = ()
+    """Machines that have a baseline of the experiment."""
+    reference: Record | None = None
+    """The same fine-tune on the reference stack, where it ran too."""
 
 
 @dataclass(frozen=True)

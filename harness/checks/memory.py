@@ -18,8 +18,7 @@ def judge(record: Record, context: Context) -> Verdict:
         "memory",
         record,
         memory_figures(record),
-        context.baseline,
-        worse="higher",
+        context,
         shown=_shown,
         diagnosis=(
             "a larger peak in train alone points to logits, gradient checkpointing or padding",

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import psutil
 
 from harness.collect import Ending, build_record, read_events
+from harness.dispatch.conditions_watch import ConditionsWatch
 from harness.dispatch.preloaded import CannotPreload, Child, Preloaded, PreloadedPool
 from harness.dispatch.surroundings import cell_environment
 from harness.errors import StorageError
@@ -92,11 +93,13 @@ def _run(
     oom_kills = _oom_kills()
     start = time.monotonic()
     process = place.start(job_file, work_dir / "output.txt")
-    watch = _Watch(process, events_file, on_event)
+    conditions = ConditionsWatch(experiment.target.gpu_uuid)
+    watch = _Watch(process, events_file, on_event, conditions)
     try:
         limit, limit_text = watch.wait(experiment.timeout_s, memory_limit, cancel)
     finally:
         kill_group(process)
+        conditions.close()
     ending = Ending(
         exit_code=process.returncode,
         duration_s=time.monotonic() - start,
@@ -109,7 +112,9 @@ def _run(
     if (work_dir / FIRST_STEP_FILE).exists():
         _keep(work_dir / FIRST_STEP_FILE, first_step)
     record = build_record(experiment, machine, repeat, read_events(events_file)[0], ending)
-    return record.model_copy(update={"preloaded": isinstance(place, Preloaded)})
+    return record.model_copy(
+        update={"preloaded": isinstance(place, Preloaded), "conditions": conditions.seen}
+    )
 
 
 @dataclass(frozen=True)
@@ -157,11 +162,16 @@ class _Watch:
     """Follows a process's events, time and memory until it ends."""
 
     def __init__(
-        self, process: "subprocess.Popen[bytes] | Child", events: Path, on_event: OnEvent
+        self,
+        process: "subprocess.Popen[bytes] | Child",
+        events: Path,
+        on_event: OnEvent,
+        conditions: ConditionsWatch,
     ) -> None:
         self._process = process
         self._events = events
         self._on_event = on_event
+        self._conditions = conditions
         self._read = 0
 
     def wait(
@@ -171,6 +181,7 @@ class _Watch:
         next_look = 0.0
         while self._process.poll() is None:
             self._pass_on()
+            self._conditions.look()
             now = time.monotonic()
             if now > deadline:
                 return "time", f"still running after {timeout_s:g} s"
@@ -190,6 +201,7 @@ class _Watch:
     def _pass_on(self) -> None:
         events, self._read = read_events(self._events, self._read)
         for event in events:
+            self._conditions.event(event)
             self._on_event(event)
 
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from harness.figures import start_up_figures
 from harness.gate import CellResult
 from harness.verdict import Outcome
 from tests.integration.conftest import Judge
@@ -70,6 +71,18 @@ def test_translations_are_scored(clean: dict[str, CellResult]) -> None:
     record = clean[UNSLOTH].record
     assert len(record.translations) == record.recipe["generate_rows"]
     assert record.scores is not None
+
+
+def test_the_machine_is_noted_and_the_start_up_taken_apart(clean: dict[str, CellResult]) -> None:
+    for cell in clean.values():
+        seen = {conditions.phase: conditions for conditions in cell.record.conditions}
+        assert {"import", "train"} <= seen.keys()
+        assert 0 <= (seen["train"].cpu_others or 0.0) <= 1
+        assert seen["train"].cpu_steal is not None
+        assert cell.record.model is not None
+        assert 1.6e6 < cell.record.model.matrix_parameters < 1.8e6
+        parts = start_up_figures(cell.record)
+        assert parts["time_to_first_step_s"] > parts["import_s"] > parts["first_step_s"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -5,7 +5,7 @@ import pytest
 from harness.baselines import Baseline, from_records
 from harness.checks import Context
 from harness.checks.memory import judge
-from harness.record import Phase, Record
+from harness.record import Conditions, Phase, Record
 from harness.verdict import Outcome
 from tests.unit.records import make_record
 
@@ -86,6 +86,30 @@ def test_other_hardware_is_incomparable() -> None:
 @pytest.mark.parametrize("phases", [[], [Phase(name="train", wall_s=1.0)]], ids=["none", "empty"])
 def test_unmeasured_memory_is_skipped(phases: list[Phase]) -> None:
     assert judge(run(0, phases=phases), Context(baseline=STEADY)).outcome is Outcome.SKIPPED
+
+
+def test_memory_is_judged_on_a_disturbed_machine_too() -> None:
+    busy = [Conditions(phase="train", cpu_others=0.9)]
+
+    assert judge(run(1200, conditions=busy), Context(baseline=STEADY)).outcome is Outcome.FAIL
+
+
+def test_what_the_allocator_holds_on_a_gpu_is_judged_beside_what_tensors_take() -> None:
+    def held(reserved: int, repeat: int = 0) -> Record:
+        phase = Phase(
+            name="train",
+            wall_s=1.0,
+            peak_gpu_allocated=3000 * MIB,
+            peak_gpu_reserved=reserved * MIB,
+        )
+        return make_record(phases=[phase], repeat=repeat)
+
+    same = from_records([held(4000, repeat) for repeat in range(3)])
+    verdict = judge(held(5000), Context(baseline=same))
+
+    assert verdict.outcome is Outcome.FAIL
+    assert "peak_gpu_reserved.train 5000.0 MiB is 1.250 x" in verdict.message
+    assert "allocated" not in verdict.message
 
 
 def test_phase_the_baseline_lacks_is_named() -> None:

@@ -8,7 +8,7 @@ from harness.baselines import Baseline, from_records
 from harness.checks import Context
 from harness.checks.throughput import judge
 from harness.figures import throughput_figures
-from harness.record import Record
+from harness.record import Conditions, Record
 from harness.verdict import Outcome
 from tests.unit.records import evaluations, make_record, steps
 
@@ -77,6 +77,23 @@ def test_unmeasured_tokens_leave_the_step_rate() -> None:
     assert "tokens_per_s" not in figures
 
 
+def test_samples_are_the_rows_of_a_step_and_evaluation_leaves_out_the_first() -> None:
+    record = run(0.1)
+    for evaluation, wall_s in zip(record.evaluations, (9.0, 3.0, 0.2, 0.4), strict=True):
+        evaluation.wall_s = wall_s
+    figures = throughput_figures(record)
+
+    assert figures["samples_per_s"] == pytest.approx(10.0 * 40 * 3 / 30)
+    assert figures["eval_s"] == pytest.approx(0.4)
+
+
+def test_rows_that_were_not_counted_give_no_samples() -> None:
+    record = run(0.1)
+    record.rows = {}
+
+    assert "samples_per_s" not in throughput_figures(record)
+
+
 def test_without_baseline_is_uncalibrated_and_records_the_rates() -> None:
     verdict = judge(run(0.1), Context())
 
@@ -117,6 +134,7 @@ def test_slower_evaluation_alone_fails() -> None:
         ({"dtype_request": "nf4"}, "dtype_request"),
         ({"stack": {"family": "reference"}}, "stack_family"),
         ({"hardware": {"device": "Other CPU"}}, "device"),
+        ({"hardware": {"cores": 8}}, "cores"),
         ({"hardware": {"threads": 2}}, "threads"),
         ({"hardware": {"parallel_cells": 2}}, "parallel_cells"),
         ({"hardware": {"kind": "emulated"}}, "hardware_kind"),
@@ -155,6 +173,38 @@ def test_band_too_wide_to_see_a_change_by_half_is_uncalibrated() -> None:
     assert "spread too far" in verdict.message
 
 
+def test_uncalibrated_names_this_machine_and_those_that_have_a_baseline() -> None:
+    verdict = judge(run(0.1), Context(machines=("amd-epyc-8-cores", "nvidia-h100")))
+
+    assert verdict.outcome is Outcome.UNCALIBRATED
+    assert (
+        "approved on example-cpu-2-cores, only on amd-epyc-8-cores, nvidia-h100" in verdict.message
+    )
+
+
+BUSY = [Conditions(phase="train", cpu_others=0.4)]
+
+
+def test_a_slow_run_on_a_disturbed_machine_is_no_answer() -> None:
+    verdict = judge(run(0.147, conditions=BUSY), Context(baseline=STEADY))
+
+    assert verdict.outcome is Outcome.INFRA
+    assert "0.500 x the baseline" in verdict.message
+    assert "other processes took 40% of the CPU time during train" in verdict.message
+    assert verdict.evidence["disturbed"]
+    assert not verdict.diagnosis
+
+
+def test_a_fast_run_on_a_disturbed_machine_passes() -> None:
+    assert judge(run(0.0735, conditions=BUSY), Context(baseline=STEADY)).outcome is Outcome.PASS
+
+
+def test_load_while_nothing_is_timed_disturbs_nothing() -> None:
+    elsewhere = [Conditions(phase="import", cpu_others=0.9)]
+
+    assert judge(run(0.147, conditions=elsewhere), Context(baseline=STEADY)).outcome is Outcome.FAIL
+
+
 def test_figure_without_a_useful_band_is_named_beside_the_others() -> None:
     scattered = from_records(
         [run(0.073, eval_wall_s=w, repeat=i) for i, w in enumerate((0.05, 0.08, 0.11))]
@@ -176,7 +226,7 @@ def test_pass_names_the_figure_nearest_to_a_fail() -> None:
     verdict = judge(run(0.05, eval_wall_s=0.123), Context(baseline=STEADY))
 
     assert verdict.outcome is Outcome.PASS
-    assert "evaluated tokens/s is 0.976 x" in verdict.message
+    assert "0.123 s an evaluation is 1.025 x" in verdict.message
 
 
 @given(st.floats(1.0, 1e3))

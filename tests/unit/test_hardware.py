@@ -304,6 +304,7 @@ class TestResolve:
         assert (info.name, info.kind, info.device) == ("t4-emulated", "emulated", "Example CPU")
         assert (info.compute_capability, info.bf16, info.parallel_cells) == ("7.5", False, 2)
         assert info.memory_bytes == 15 * GIB
+        assert (info.driver, info.max_sm_clock_mhz) == (None, None)
 
 
 H100 = device("NVIDIA H100 80GB HBM3", "9.0", uuid="GPU-h100", memory_bytes=79 * GIB)
@@ -329,6 +330,7 @@ class TestShownOver:
         info = to_record(resolve("t4-over-h100", host), host, threads=1, parallel_cells=1)
 
         assert (info.compute_capability, info.device_capability) == ("7.5", "9.0")
+        assert (info.driver, info.max_sm_clock_mhz) == ("580.65", 1590)
         assert info.emulation == "emulated over NVIDIA H100 80GB HBM3"
 
     @pytest.mark.parametrize(
