@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Literal
 
+from harness.activation_memory import memory_slope
 from harness.record import Evaluation, Record, Step
 
 WARM_UP_STEPS = 3
@@ -75,15 +76,21 @@ def steady_evaluations(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
 
 
 def memory_figures(record: Record) -> dict[str, float]:
-    """Return peak memory in bytes by phase: the GPU's where it was measured, else resident size.
+    """Return peaks in bytes by phase, the GPU's where it was measured, else resident size, and a token's.
 
     On a GPU both: `peak_gpu_allocated` is what tensors took, `peak_gpu_reserved` what the allocator
-    held for them, which is what another process cannot have.
+    held for them, which is what another process cannot have. `bytes_per_token` is what one more token
+    of a row takes: of a GPU's peak over forward and backward where it was measured, else of what
+    autograd keeps (`harness.activation_memory`).
     """
     on_gpu = any(phase.peak_gpu_allocated for phase in record.phases)
     kinds = ("peak_gpu_allocated", "peak_gpu_reserved") if on_gpu else ("peak_rss",)
     peaks = {f"{k}.{phase.name}": getattr(phase, k) for k in kinds for phase in record.phases}
-    return {name: float(peak) for name, peak in peaks.items() if peak}
+    figures = {name: float(peak) for name, peak in peaks.items() if peak}
+    slope = memory_slope(record.probe.activation_memory if record.probe else None)
+    if slope is not None and (slope.peak_per_token or slope.with_loss):
+        figures["bytes_per_token"] = rounded(slope.peak_per_token or slope.bytes_per_token)
+    return figures
 
 
 def all_figures(record: Record) -> dict[str, float]:

@@ -42,6 +42,10 @@ class Step(_Data):
     """Non-padding tokens fed to the model in this step."""
     applied: bool | None = None
     """Whether the parameters changed: False when the scaler skipped the step, None at rate 0."""
+    memory_bytes: int | None = None
+    """In use when the step is over: allocated on the GPU that computed, else handed out by malloc."""
+    new_shape: bool | None = None
+    """Whether one of its batches has a shape, padding included, that no step before it had."""
 
 
 class BatchLoss(_Data):
@@ -184,6 +188,32 @@ class Rows(_Data):
     """Labels that are not their own token."""
 
 
+class ActivationBytes(_Data):
+    """What one forward pass over one row kept for its backward pass."""
+
+    tokens: int
+    kept: int
+    """Bytes, parameters and buffers left out."""
+    kept_logits: int
+    """How many of them have the vocabulary as last dimension."""
+    peak_gpu_allocated: int | None = None
+    """Highest bytes above those before, over forward and backward."""
+
+
+class ActivationMemory(_Data):
+    """Activation memory over sequence length, with the shapes that explain it."""
+
+    layers: int
+    heads: int
+    hidden_size: int
+    vocab_size: int
+    points: list[ActivationBytes]
+    without_loss: bool = False
+    """Whether `kept` is of a forward pass without labels: the loss rules the hooks out that count."""
+    problem: str | None = None
+    """What ended it early."""
+
+
 class Probe(_Data):
     """Computed once more after training from the batches of step 1, apart from the trainer."""
 
@@ -200,6 +230,7 @@ class Probe(_Data):
     moved_by_later: dict[str, Number] = {}
     """By mode (`training`, `evaluation`): how far earlier logits move when the last quarter of a row
     is changed, relative to the largest logit."""
+    activation_memory: ActivationMemory | None = None
 
 
 class Scaler(_Data):

@@ -1,4 +1,4 @@
-"""Peak memory of every phase is as low as in the approved baseline.
+"""Peak memory of every phase, and the bytes that a token takes, are as low as in the approved baseline.
 
 Exists for Z#857 and U#1147 (full logits materialised in evaluation), U#2126 (memory-hungry against
 plain transformers) and U#4128 (padding_free=False is ignored: a T4 runs out of memory). The figures
@@ -22,6 +22,7 @@ def judge(record: Record, context: Context) -> Verdict:
         shown=_shown,
         diagnosis=(
             "a larger peak in train alone points to logits, gradient checkpointing or padding",
+            "more bytes per token point to attention, gradient checkpointing or logits",
             "a larger peak in every phase points to the weights' dtype or the libraries",
         ),
         advice=(
@@ -31,4 +32,6 @@ def judge(record: Record, context: Context) -> Verdict:
 
 
 def _shown(name: str, value: float) -> str:
+    if name == "bytes_per_token":
+        return f"{name} {value / 2**10:.1f} KiB"
     return f"{name} {value / 2**20:.1f} MiB"

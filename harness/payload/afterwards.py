@@ -1,7 +1,8 @@
 """When training is over: save as a user does, then let fresh processes find out what that is worth.
 
-Only where the job's extras ask for it. The fresh processes are children of this one, in its session,
-one at a time; what becomes of them is data (`afterwards` events), never this run's failure.
+Every run saves its adapter; the rest only where the job's extras ask for it. The fresh processes are
+children of this one, in its session, one at a time; what becomes of them is data (`afterwards` events),
+never this run's failure.
 """
 
 import gc
@@ -46,8 +47,13 @@ class Saver:
             self._tokenizer = saved.tokenizer_figures(loaded.tokenizer)
 
     def save(self, backend: Backend, trainer: Any, events: EventLog, phases: Phases) -> list[Saved]:
-        """Save what the asked kinds start from; the model in memory may be of no use after it."""
+        """Save the adapter, and what else the asked kinds start from.
+
+        The model in memory may be of no use after it.
+        """
         if not self._kinds:
+            with phases.phase("save"):
+                self._save_adapter()
             return []
         # Merging last: it may take the adapter out of the model.
         makers: dict[str, Callable[[], Saved]] = {
@@ -74,10 +80,8 @@ class Saver:
     def _adapter(self, trainer: Any, events: EventLog) -> Saved:
         from .evidence import saved
 
-        folder = self._folder("lora")
         memory = saved.adapter(self._loaded.model)
-        self._loaded.model.save_pretrained(folder)
-        (self._loaded.processor or self._loaded.tokenizer).save_pretrained(folder)
+        folder = self._save_adapter()
         events.emit(
             "afterwards",
             kind="trained",
@@ -88,6 +92,12 @@ class Saver:
             **saved.dtypes(self._loaded.model),
         )
         return Saved("reload", folder, "save_pretrained")
+
+    def _save_adapter(self) -> str:
+        folder = self._folder("lora")
+        self._loaded.model.save_pretrained(folder)
+        (self._loaded.processor or self._loaded.tokenizer).save_pretrained(folder)
+        return folder
 
     def _checkpoint(self, trainer: Any) -> Saved:
         checkpoints = by_step(Path(trainer.args.output_dir))

@@ -59,7 +59,7 @@ class _Again:
             if is_adapter(folder):
                 # A fault that changes the model expects peft's.
                 self._fault.model_ready(loaded.model)
-        evaluations = EvaluationEvidence(self._events)
+        evaluations = EvaluationEvidence(self._events, self._phases)
         trainer = self._trainer(loaded, [evaluations])
         evaluations.attach(trainer)
         with self._phases.phase("evaluate"):
@@ -78,7 +78,8 @@ class _Again:
             self._reopened("resume", loaded, resumed_from=step)
             compat.mend(loaded.model)
             self._fault.model_ready(loaded.model)
-        steps, evaluations = StepEvidence(self._events), EvaluationEvidence(self._events)
+        steps = StepEvidence(self._events)
+        evaluations = EvaluationEvidence(self._events, self._phases)
         trainer = self._trainer(loaded, [steps, evaluations])
         evaluations.attach(trainer)
         steps.attach(trainer)

@@ -59,7 +59,7 @@ def run(job: Job, events: EventLog, phases: Phases, stack: Stack | None = None) 
     from .evidence import Evidence
 
     backend, loaded = ready.backend, ready.loaded
-    evidence = Evidence(job, events)
+    evidence = Evidence(job, events, phases)
     saver = Saver(job, loaded)
     with phases.phase("data"):
         texts = rendered(job, loaded.tokenizer)

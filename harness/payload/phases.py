@@ -1,78 +1,91 @@
 """Phases of a run with their wall time and peak memory."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass, field
 from typing import Any
 
 from .events import EventLog
+from .process_memory import peaks, reset_peaks
+
+
+@dataclass
+class _Stretch:
+    """A phase, or the times of one kind within it."""
+
+    name: str
+    wall_s: float = 0.0
+    peaks: dict[str, int] = field(default_factory=dict)
+
+    def take(self, seen: dict[str, int | None]) -> None:
+        """Keep the higher of each peak."""
+        for name, value in seen.items():
+            if value is not None:
+                self.peaks[name] = max(value, self.peaks.get(name, 0))
+
+    def figures(self) -> dict[str, Any]:
+        return {"name": self.name, "wall_s": self.wall_s, **self.peaks}
 
 
 class Phases:
-    """Announces each phase, and measures it."""
+    """Announces each phase, and measures it.
+
+    A process has one high-water mark: whoever is measured last is read and the mark reset where one
+    stretch ends and another goes on, so that each has the peaks of its own time.
+    """
 
     def __init__(self, events: EventLog) -> None:
         self._events = events
         self.current = "start"
+        self._open: list[_Stretch] = []
+        self._within: dict[str, _Stretch] = {}
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Measure a stretch of the run: wall seconds, peak RSS and peak GPU memory in bytes."""
         self.current = name
         self._events.emit("phase", name=name)
-        _reset_peaks()
+        phase = _Stretch(name)
+        with self._measured(phase):
+            yield
+        for stretch in (phase, *self._within.values()):
+            self._events.emit("phase_end", **stretch.figures())
+        self._within = {}
+
+    @contextmanager
+    def within(self, name: str) -> Iterator[None]:
+        """Measure a stretch that the current phase is in the middle of, once or many times.
+
+        It becomes a phase with the sum of their wall seconds and the highest of their peaks. The phase
+        around it keeps its wall time, and has the peaks of the rest.
+        """
+        with self._measured(self._within.setdefault(name, _Stretch(name))):
+            yield
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Leave what is done here, by the evidence for itself, out of all peaks."""
+        self._read()
+        try:
+            yield
+        finally:
+            reset_peaks()
+
+    @contextmanager
+    def _measured(self, stretch: _Stretch) -> Iterator[None]:
+        self._read()
+        self._open.append(stretch)
+        reset_peaks()
         start = time.perf_counter()
-        yield
-        self._events.emit(
-            "phase_end",
-            name=name,
-            wall_s=time.perf_counter() - start,
-            peak_rss=_peak_rss(),
-            **_peak_gpu(),
-        )
+        try:
+            yield
+        finally:
+            stretch.wall_s += time.perf_counter() - start
+            self._read()
+            self._open.pop()
+            reset_peaks()
 
-
-def _reset_peaks() -> None:
-    try:
-        # Linux: writing 5 resets VmHWM (proc(5), /proc/pid/clear_refs).
-        Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
-    cuda = _real_cuda()
-    if cuda is not None:
-        cuda.reset_peak_memory_stats()
-
-
-def _peak_rss() -> int | None:
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        import resource
-
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * 1024
-    line = next((line for line in status.splitlines() if line.startswith("VmHWM:")), None)
-    return int(line.split()[1]) * 1024 if line else None
-
-
-def _peak_gpu() -> dict[str, int]:
-    cuda = _real_cuda()
-    if cuda is None:
-        return {}
-    return {
-        "peak_gpu_allocated": cuda.max_memory_allocated(),
-        "peak_gpu_reserved": cuda.max_memory_reserved(),
-    }
-
-
-def _real_cuda() -> Any:
-    """Return torch.cuda once torch is loaded and a GPU context is there, else None.
-
-    Never imports torch: the stack decides when that happens.
-    """
-    torch = sys.modules.get("torch")
-    if torch is None or not hasattr(torch, "cuda") or torch.cuda.__dict__.get("_emulated"):
-        return None
-    return torch.cuda if torch.cuda.is_initialized() else None
+    def _read(self) -> None:
+        if self._open:
+            self._open[-1].take(peaks())

@@ -47,7 +47,7 @@ def tokens_per_second(record: Record) -> float | None:
 
 def peak_memory(record: Record) -> tuple[int, str] | None:
     """Return the highest memory over all phases in bytes, and what it is of: `GPU` or `RSS`."""
-    peaks = memory_figures(record)
+    peaks = {n: b for n, b in memory_figures(record).items() if n.startswith("peak_")}
     if not peaks:
         return None
     name = max(peaks, key=lambda key: peaks[key])

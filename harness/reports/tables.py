@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal
 
+from harness.activation_memory import memory_slope
 from harness.precision_facts import FLOAT16_MAX
 from harness.record import Record
 from harness.reports.axes import Point
 from harness.reports.facts import largest_activation, not_finite
-from harness.reports.wording import NOT_MEASURED, answer, count, dtypes, number, plain
+from harness.reports.wording import NOT_MEASURED, answer, count, dtypes, number, plain, size
 
 Rows = list[tuple[str, str]]
 
@@ -55,6 +56,24 @@ def training_rows(record: Record) -> Rows:
             ("steps", f"{scaler.applied} applied, {scaler.skipped} skipped"),
         ]
     return rows
+
+
+def memory_words(record: Record) -> str:
+    """Say in a phrase how memory grows with steps and tokens; empty where neither was measured."""
+    parts = []
+    used = [s.memory_bytes for s in record.steps if s.memory_bytes is not None]
+    if used:
+        parts.append(
+            f"{size(used[0])} in use after the first step, {size(used[-1])} after the last"
+        )
+    slope = memory_slope(record.probe.activation_memory if record.probe else None)
+    if slope is not None:
+        parts.append(
+            f"a token keeps {slope.bytes_per_token / 2**10:,.1f} KiB for the backward pass"
+        )
+    if slope is not None and slope.peak_per_token is not None:
+        parts.append(f"and raises the GPU’s peak by {slope.peak_per_token / 2**10:,.1f} KiB")  # noqa: RUF001
+    return ", ".join(parts)
 
 
 def recipe_rows(record: Record) -> dict[str, str]:

@@ -25,6 +25,7 @@ FAULTS = {
     "evaluates_training_rows": ({"training_data"}, "share rows"),
     "unasked_accumulation": ({"effective_arguments"}, "gradient_accumulation_steps"),
     "sees_the_future": ({"label_leak"}, "mask is not causal"),
+    "leaks_memory": ({"memory_growth"}, "keeps tensors or the graph"),
     "partly_frozen_adapter": ({"training_applied"}, "they lost requires_grad"),
 }
 

@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from harness.recipe import digest, parse_recipe
 from harness.record import (
+    ActivationBytes,
+    ActivationMemory,
     Adapter,
     BaseWeights,
     BatchLoss,
@@ -84,6 +86,33 @@ def rows(texts: int, times: int, **changes: Any) -> Rows:
     return Rows(**{**healthy, **changes})
 
 
+def activation_memory(
+    matrices: float = 1.0, layer_inputs: float = 39.0, peak: float | None = None
+) -> ActivationMemory:
+    """Return figures of the tiny model over 32 to 256 tokens.
+
+    Args:
+        matrices: Float32 matrices of tokens x tokens that each layer and head keeps.
+        layer_inputs: What else a token keeps, in float32 inputs of every layer.
+        peak: A GPU's peak bytes a token.
+    """
+    layers, heads, hidden, vocab = 6, 4, 128, 768
+    points = [
+        ActivationBytes(
+            tokens=n,
+            kept=round(
+                4 * n * (vocab + layers * (hidden * layer_inputs + heads * matrices * n)) + 500
+            ),
+            kept_logits=4 * vocab * n,
+            peak_gpu_allocated=None if peak is None else round(peak * n),
+        )
+        for n in (32, 64, 128, 256)
+    ]
+    return ActivationMemory(
+        layers=layers, heads=heads, hidden_size=hidden, vocab_size=vocab, points=points
+    )
+
+
 def steps(count: int = STEPS, **changes: Any) -> list[Step]:
     """Return `count` healthy steps; a change is one value for all of them, or a list.
 
@@ -102,6 +131,8 @@ def steps(count: int = STEPS, **changes: Any) -> list[Step]:
             "wall_s": 0.4 if number == 1 else 0.073 + 0.001 * (number % 3),
             "tokens": 128 + 2 * (number % 4),
             "applied": True if number > 1 else None,
+            # The optimizer's state comes with the first step; the rest is level but for crumbs.
+            "memory_bytes": (180 << 20) + (-9000 if number == 1 else 4096 * (number % 3)),
         }
         for number in range(1, count + 1)
     ]
@@ -186,6 +217,7 @@ def _healthy() -> dict[str, Any]:
             Phase(name="load", wall_s=0.6, peak_rss=650 << 20),
             Phase(name="data", wall_s=0.4, peak_rss=660 << 20),
             Phase(name="train", wall_s=3.4, peak_rss=900 << 20),
+            Phase(name="eval", wall_s=0.5, peak_rss=880 << 20),
             Phase(name="generate", wall_s=1.5, peak_rss=905 << 20),
             Phase(name="save", wall_s=0.2, peak_rss=905 << 20),
         ],
@@ -241,6 +273,7 @@ def _healthy() -> dict[str, Any]:
             train_mode_loss=4.2,
             eval_mode_loss=4.2,
             moved_by_later={"evaluation": 0.0, "training": 0.0},
+            activation_memory=activation_memory(),
         ),
         "scaler": Scaler(enabled=False, applied=STEPS),
         "translations": [

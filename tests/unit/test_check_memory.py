@@ -5,9 +5,9 @@ import pytest
 from harness.baselines import Baseline, from_records
 from harness.checks import Context
 from harness.checks.memory import judge
-from harness.record import Conditions, Phase, Record
+from harness.record import Conditions, Phase, Probe, Record
 from harness.verdict import Outcome
-from tests.unit.records import make_record
+from tests.unit.records import activation_memory, make_record
 
 MIB = 1 << 20
 
@@ -22,7 +22,7 @@ def run(train: int, *, gpu: bool = False, **changes: Any) -> Record:
         )
         for name, peak in (("import", 600), ("train", train))
     ]
-    return make_record(**{"phases": phases, **changes})
+    return make_record(**{"phases": phases, "probe": None, **changes})
 
 
 def baseline(*peaks: int, gpu: bool = False) -> Baseline:
@@ -110,6 +110,15 @@ def test_what_the_allocator_holds_on_a_gpu_is_judged_beside_what_tensors_take() 
     assert verdict.outcome is Outcome.FAIL
     assert "peak_gpu_reserved.train 5000.0 MiB is 1.250 x" in verdict.message
     assert "allocated" not in verdict.message
+
+
+def test_more_bytes_a_token_fail() -> None:
+    lean, rich = ({"activation_memory": activation_memory(m)} for m in (1.0, 1.5))
+    approved = from_records([run(900, probe=Probe(**lean), repeat=i) for i in range(3)])
+    verdict = judge(run(900, probe=Probe(**rich)), Context(baseline=approved))
+
+    assert verdict.outcome is Outcome.FAIL
+    assert "bytes_per_token 160.5 KiB is 1.092 x the baseline" in verdict.message
 
 
 def test_phase_the_baseline_lacks_is_named() -> None:

@@ -9,7 +9,7 @@ from harness.reports import facts, tables, wording
 from harness.reports.pivot import check_outcomes, grid
 from harness.verdict import Outcome
 from tests.unit.gate_results import cell, emulated, frozen, mixed
-from tests.unit.records import make_record, steps
+from tests.unit.records import activation_memory, make_record, steps
 
 
 def test_every_outcome_has_a_symbol_of_its_own_and_a_meaning() -> None:
@@ -166,3 +166,14 @@ def test_a_shown_card_is_labelled_with_what_computes() -> None:
         }
     )
     assert facts.labelled("t4-over-h100", record) == "t4-over-h100 (emulated over NVIDIA H100)"
+
+
+def test_memory_over_steps_and_tokens_is_a_phrase() -> None:
+    on_gpu = {"activation_memory": activation_memory(peak=300_000)}
+
+    assert tables.memory_words(make_record()) == (
+        "180 MiB in use after the first step, 180 MiB after the last, a token keeps 147.0 KiB for "
+        "the backward pass"
+    )
+    assert tables.memory_words(make_record(probe=on_gpu)).endswith("peak by 293.0 KiB")
+    assert tables.memory_words(make_record(probe=None, steps=[])) == ""

@@ -9,6 +9,7 @@ from typing import Any
 from ..backend import Loaded
 from ..events import EventLog
 from ..job import Job
+from ..phases import Phases
 from .adapter import AdapterEvidence
 from .base_weights import BaseWeightsEvidence
 from .evaluations import EvaluationEvidence
@@ -23,10 +24,11 @@ from .steps import StepEvidence
 class Evidence:
     """All collectors of one run, in the order the run needs them."""
 
-    def __init__(self, job: Job, events: EventLog) -> None:
+    def __init__(self, job: Job, events: EventLog, phases: Phases) -> None:
         self._job = job
         self._events = events
-        self._evaluations = EvaluationEvidence(events)
+        self._phases = phases
+        self._evaluations = EvaluationEvidence(events, phases)
         self._steps = StepEvidence(events)
         self._precision = PrecisionEvidence(job.device)
         file = job.first_step_file
@@ -53,7 +55,7 @@ class Evidence:
         self._evaluations.attach(trainer)
         self._steps.attach(trainer)
         self._rows = RowsEvidence(texts, loaded.tokenizer, self._job.recipe)
-        self._probe = Probe(trainer, self._adapter)
+        self._probe = Probe(trainer, self._adapter, self._phases)
         _watch(trainer, self._rows, self._probe)
 
     def finish(self, trainer: Any) -> None:

@@ -8,6 +8,7 @@ import torch
 from transformers import TrainerCallback
 
 from ..events import EventLog
+from ..phases import Phases
 from .logits import head_takes_any_stream, summed_cross_entropy
 from .sequences import IGNORED, sequences
 
@@ -23,8 +24,9 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
     from the caller, one more forward without labels gets them.
     """
 
-    def __init__(self, events: EventLog) -> None:
+    def __init__(self, events: EventLog, phases: Phases) -> None:
         self._events = events
+        self._phases = phases
         self._trainer: Any = None
         self._hook: Any = None
         self._inputs: Any = None
@@ -43,7 +45,8 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
             self._evaluating = True
             self._started = time.perf_counter()
             try:
-                return original(*args, **kwargs)
+                with self._phases.within("eval"):
+                    return original(*args, **kwargs)
             finally:
                 self._evaluating = False
 
@@ -90,6 +93,11 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
         batch, self._inputs = self._inputs, None
         if not self._evaluating or batch is None or batch.get("labels") is None:
             return
+        # What this takes is no memory of the evaluation's.
+        with self._phases.aside():
+            self._take(model, kwargs, batch, output)
+
+    def _take(self, model: Any, kwargs: Any, batch: Any, output: Any) -> None:
         labels = batch["labels"]
         logits = getattr(output, "logits", None)
         if not isinstance(logits, torch.Tensor) or logits.shape[:-1] != labels.shape:

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 
 from ..events import EventLog
+from ..phases import Phases
+from .activation_memory import activation_memory
 from .adapter import AdapterEvidence
 from .logits import head_takes_any_stream, largest_difference, summed_cross_entropy
 from .sequences import Sequence, sequences
@@ -22,7 +24,8 @@ _LONGEST = 512
 class Probe:
     """Keeps step 1's batches, and takes them through the model once more after training."""
 
-    def __init__(self, trainer: Any, adapter: AdapterEvidence) -> None:
+    def __init__(self, trainer: Any, adapter: AdapterEvidence, phases: Phases) -> None:
+        self._phases = phases
         self._trainer = trainer
         self._adapter = adapter
         self._batches: list[list[Sequence]] = []
@@ -53,6 +56,11 @@ class Probe:
                 problem = f"{type(error).__name__}: {error}"[:500]
         events.emit("probe", items=self._items, problem=problem, **figures)
 
+    def _memory(self, model: Any) -> dict[str, Any]:
+        # No other peak of this phase is lost, nor has it this one.
+        with self._phases.aside(), self._trainer.compute_loss_context_manager():
+            return activation_memory(model, self._batches[0][0])
+
     def _figures(self, model: Any) -> dict[str, Any]:
         model.eval()
         with self._adapter.as_before():
@@ -71,6 +79,7 @@ class Probe:
             "train_mode_loss": training / tokens if tokens else None,
             "eval_mode_loss": evaluation / tokens if tokens else None,
             "moved_by_later": moved,
+            "activation_memory": self._memory(model),
         }
 
     def _batch_loss(self, rows: list[Sequence]) -> dict[str, Any]:

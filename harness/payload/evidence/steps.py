@@ -1,4 +1,4 @@
-"""Per optimizer step: loss, grad_norm, learning rate, wall time, tokens, and whether it was applied."""
+"""Per optimizer step: loss, grad_norm, learning rate, wall time, tokens, memory, and whether it was applied."""
 
 import time
 from typing import Any
@@ -7,6 +7,7 @@ import torch
 from torch.nn.utils import parameters_to_vector
 from transformers import TrainerCallback
 
+from .. import process_memory
 from ..events import EventLog
 
 
@@ -23,6 +24,8 @@ class StepEvidence(TrainerCallback):  # type: ignore[misc]
         self._current: dict[str, Any] = {}
         self._raw_loss = 0.0
         self._tokens = 0
+        self._shapes: set[tuple[int, ...]] = set()
+        self._new_shape = False
         self._applied = 0
         self._skipped = 0
         self._scales: list[float] = []
@@ -34,6 +37,9 @@ class StepEvidence(TrainerCallback):  # type: ignore[misc]
         original = trainer.training_step
 
         def training_step(model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+            shape = tuple(inputs["input_ids"].shape)
+            self._new_shape |= shape not in self._shapes
+            self._shapes.add(shape)
             mask = inputs.get("attention_mask")
             self._tokens += int(inputs["input_ids"].numel() if mask is None else mask.sum())
             loss = original(model, inputs, *args, **kwargs)
@@ -48,7 +54,7 @@ class StepEvidence(TrainerCallback):  # type: ignore[misc]
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         """Start the clock of an optimizer step."""
-        self._raw_loss, self._tokens = 0.0, 0
+        self._raw_loss, self._tokens, self._new_shape = 0.0, 0, False
         self._learning_rate = float(self._trainer.optimizer.param_groups[0]["lr"])
         if self._before is None:
             self._before = self._parameters()
@@ -70,6 +76,8 @@ class StepEvidence(TrainerCallback):  # type: ignore[misc]
             "epoch": state.epoch,
             "wall_s": wall_s,
             "tokens": self._tokens,
+            "memory_bytes": process_memory.in_use(),
+            "new_shape": self._new_shape,
             "raw_loss": self._raw_loss,
             "applied": applied,
             "learning_rate": self._learning_rate,
