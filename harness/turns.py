@@ -79,14 +79,24 @@ class Pair(BaseModel):
     b: Times
 
     def log_ratio(self, figure: Figure) -> float | None:
-        """Return the median over turns of log(B's time / A's time); above 0 B is slower.
+        """Return log(B's time / A's time) as this pair has it; None where it has no such turn."""
+        a, b = getattr(self.a, figure), getattr(self.b, figure)
+        return paired_log_ratio(a, b) if a else None
 
-        The ratio of the two medians would keep what differs between turns: batches of other lengths, a
-        busy neighbour. None where the pair has no such turn.
-        """
-        turns = zip(getattr(self.a, figure), getattr(self.b, figure), strict=True)
-        ratios = [math.log(b / a) for a, b in turns]
-        return statistics.median(ratios) if ratios else None
+
+def paired_log_ratio(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return how much longer B took: the median over turns of log(B's time / A's time).
+
+    The ratio of the two medians would keep what differs between turns: batches of other lengths, a busy
+    neighbour. The turns that A began and those that B began have each a median, and the mean of the two
+    counts: whoever goes first in a turn went last in the one before, and finds its data in the caches.
+
+    Args:
+        a: Wall seconds of A, turn by turn; at least one.
+        b: Those of B.
+    """
+    ratios = [math.log(later / earlier) for earlier, later in zip(a, b, strict=True)]
+    return statistics.fmean(statistics.median(half) for half in (ratios[::2], ratios[1::2]) if half)
 
 
 def take_turns(
@@ -100,7 +110,8 @@ def take_turns(
         schedule: How much of everything.
         slowdown: Share of A's step time that B's injected slowdown takes (0.05: 5 %); it needs a plugin of
             `fixtures/slowdowns`.
-        b_first: Whether B takes the first step of all.
+        b_first: Whether B begins the first turn; over pairs it should alternate, so that what the first
+            place costs cancels.
     """
     turns = Turns(a, b)
     start_up = turns.warm_up(schedule.warm_up, b_first=b_first)
@@ -116,6 +127,7 @@ class Turns:
 
     def __init__(self, a: Side, b: Side) -> None:
         self._sides = (a, b)
+        self._offset = 0
         self._recent: tuple[deque[float], deque[float]] = (
             deque(maxlen=_RECENT),
             deque(maxlen=_RECENT),
@@ -126,13 +138,13 @@ class Turns:
 
         Args:
             steps: Of each side.
-            b_first: Whether B takes the first step of all.
+            b_first: Whether B begins the first turn of this and of every measurement.
 
         Returns:
             Each side's seconds from nothing to the end of its first step.
         """
-        numbers = range(int(b_first), steps + int(b_first))
-        first, *_ = [self._step(number, (0.0, 0.0)) for number in numbers]
+        self._offset = int(b_first)
+        first, *_ = [self._step(number, (0.0, 0.0)) for number in range(steps)]
         return self._sides[0].start_s + first[0], self._sides[1].start_s + first[1]
 
     def measure(
@@ -176,8 +188,8 @@ class Turns:
         return statistics.median(self._recent[side]) if self._recent[side] else 0.0
 
     def _in_turn(self, number: int, act: Callable[[int], float]) -> tuple[float, float]:
-        """Return what both took, B having gone first in every odd turn."""
-        if number % 2:
+        """Return what both took; who begins alternates with the turn's number."""
+        if (number + self._offset) % 2:
             second = act(1)
             return act(0), second
         return act(0), act(1)

@@ -73,11 +73,22 @@ def test_warm_up_is_not_measured_but_its_first_step_belongs_to_the_start_up() ->
     assert clock.asked.count("A") == 3 + 6
 
 
-def test_b_first_changes_the_first_step_only() -> None:
+def test_b_first_exchanges_the_roles_everywhere() -> None:
     first, second = Clock(), Clock()
     for clock, b_first in ((first, False), (second, True)):
-        Turns(Side("A", clock), Side("B", clock)).warm_up(2, b_first=b_first)
-    assert (first.asked, second.asked) == ([*"ABBA"], [*"BAAB"])
+        turns = Turns(Side("A", clock), Side("B", clock))
+        turns.warm_up(3, b_first=b_first)
+        turns.measure(Schedule(steps=3, evaluate_every=3))
+    exchanged = str.maketrans("AB", "BA")
+    assert second.asked == [asked.translate(exchanged) for asked in first.asked]
+    assert first.asked[:4] == [*"ABBA"]
+
+
+def test_what_the_first_place_in_a_turn_costs_cancels() -> None:
+    # Even orders come second in their turn, and take longer for it.
+    clock = Clock(slow=lambda order: 1.0 if order % 2 else 1.05)
+    pair = Turns(Side("A", clock), Side("B", clock)).measure(Schedule(evaluate_every=100))
+    assert pair.log_ratio("step") == pytest.approx(0.0, abs=1e-3)
 
 
 def test_slowdown_is_a_share_of_the_other_sides_step() -> None:
