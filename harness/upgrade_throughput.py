@@ -11,8 +11,9 @@ from rich.text import Text
 
 from harness.cell_result import CellResult
 from harness.errors import PacedRunError
-from harness.paired_throughput import Answer, Contest, compare
+from harness.paired_throughput import Contest, compare
 from harness.plan import Plan
+from harness.throughput_answer import Answer
 from harness.upgrades import steps
 from harness.verdict import Outcome, Verdict
 

@@ -7,9 +7,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.paired_throughput import MARGINS, NAMES, Answer
 from harness.reports.markdown_text import code, escape
 from harness.sequential import Decision
+from harness.throughput_answer import MARGINS, NAMES, Answer
 from harness.turns import Figure
 
 _TITLES = ("", "A", "B", "B / A", "interval", "", "power", "detectable")

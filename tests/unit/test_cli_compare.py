@@ -6,9 +6,10 @@ from typer.testing import CliRunner
 from harness import cli, cli_compare
 from harness.errors import SelectionError
 from harness.matrix import Overrides, load_matrix
-from harness.paired_throughput import Answer, Contest, Series
+from harness.paired_throughput import Contest
 from harness.reports import throughput
 from harness.sequential import decide
+from harness.throughput_answer import Answer, Series
 
 CELL = "reference-2026.10.9/cpu/float32/mild"
 SPREAD = (-0.01, 0.0, 0.01, 0.0)

@@ -12,10 +12,11 @@ from rich.console import Console
 from harness import paired_throughput
 from harness.errors import CorruptRecordError, SelectionError
 from harness.experiment import Experiment
-from harness.paired_throughput import Answer, Contest, compare
+from harness.paired_throughput import Contest, compare
 from harness.plan import Options, Plan
 from harness.reports.throughput import markdown, render
 from harness.sequential import Design
+from harness.throughput_answer import Answer
 
 A = "reference-2026.10.9/cpu/float32/mild"
 B = "unsloth-2026.10.9/cpu/float32/mild"

@@ -9,9 +9,10 @@ from rich.console import Console
 from harness import upgrade_throughput
 from harness.cell_result import CellResult
 from harness.errors import PacedRunError
-from harness.paired_throughput import Answer, Contest, Series
+from harness.paired_throughput import Contest
 from harness.plan import Options, Plan
 from harness.sequential import decide
+from harness.throughput_answer import Answer, Series
 from harness.turns import Figure
 from harness.upgrade_throughput import CHECK, comparable, keep, kept, verdict_of, with_throughput
 from harness.upgrades import StepVerdict, steps
