@@ -12,6 +12,7 @@ from harness.matrix import DEFAULT_MATRIX, Matrix, Overrides
 from harness.paired_throughput import Contest
 from harness.paired_throughput import compare as compare_pairs
 from harness.plan import Options, Plan, command_line
+from harness.profiles import EMULATED, OVER
 from harness.reports import throughput as table_of_throughput
 from harness.reports.table_file import write_table
 from harness.sequential import LOOKS, Design
@@ -78,9 +79,13 @@ def common_cell(matrix: Matrix, a: str, b: str) -> tuple[str, str]:
         for cell_id, cell in cells.items()
         if cell.stack == names[0] and (other := cell_id.replace(names[0], names[1], 1)) in cells
     ]
-    native = [ids for ids in shared if "-emulated" not in cells[ids[0]].hardware]
-    for ids in (*native, *shared):
-        return ids
-    raise SelectionError(
-        f"the matrix has no cell that {names[0]} and {names[1]} share; give the ids of two cells."
-    )
+    if not shared:
+        raise SelectionError(
+            f"the matrix has no cell that {names[0]} and {names[1]} share; give the ids of two cells."
+        )
+    return min(shared, key=lambda ids: _is_shown(cells[ids[0]].hardware))
+
+
+def _is_shown(hardware: str) -> bool:
+    """Whether the slug is of a card that the library is only shown."""
+    return hardware.endswith(EMULATED) or OVER in hardware
