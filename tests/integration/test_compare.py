@@ -1,5 +1,6 @@
 """Real process pairs: equal sides are equal, a slowed side is seen, and a side that fails is named."""
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,13 +8,15 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 
 from harness.dispatch.paced import Paced
 from harness.errors import PacedRunError
 from harness.experiment import Experiment, build_inputs
 from harness.locations import FIXTURES
-from harness.paired_throughput import shared_cores
+from harness.paired_throughput import Contest, compare, shared_cores
 from harness.plan import Options, Plan
+from harness.sequential import Design
 from harness.turns import Schedule, Turns
 
 pytestmark = pytest.mark.trains
@@ -83,3 +86,23 @@ def test_a_side_whose_stack_fails_is_named_with_the_reason() -> None:
     ):
         side.order(1)
     assert not psutil.Process().children()
+
+
+def test_a_comparison_finds_a_slowed_side_and_keeps_its_pairs() -> None:
+    contest = Contest(
+        experiment(REFERENCE),
+        experiment(REFERENCE, FIXTURES / "slowdowns" / "matmul.py"),
+        slowdown=0.5,
+        schedule=Schedule(warm_up=4, steps=10, evaluate_every=5),
+        design=Design(max_pairs=4),
+    )
+    answer = compare(contest, Console())
+    step = answer.decisions["step"]
+    assert (answer.exit_code, step.outcome) == (1, "SLOWER")
+    assert step.low < 1.5 < step.high
+    assert [measured.b_first for measured in answer.series.pairs] == [False, True] * 2
+
+    text = io.StringIO()
+    again = compare(contest, Console(file=text))
+    assert again.series == answer.series
+    assert "reused" in text.getvalue()
