@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from harness.matrix import Overrides
 from harness.plan import Options, Plan, command_line
 from harness.reports.table_file import write_table
 
@@ -37,11 +36,13 @@ def sensitivity(
     from harness.sensitivity_leaks import leak_fault, measure_leaks
     from harness.sensitivity_runs import Source, measure_pairs
 
-    plan, fault = Plan(Options(overrides=Overrides())), leak_fault() if leaks else None
+    plan = Plan(Options())
+    fault = leak_fault() if leaks else None
     source = Source.of(plan, plan.matrix.cell(cell))
     try:
         pool = measure_pairs(source, pairs, console, minutes=minutes, fresh=fresh)
         leaked = measure_leaks(fault, leaks, console, fresh=fresh) if fault else []
+        console.print(f"  {len(RULES)} rules on sequences drawn from the pairs: two minutes")
         with console.status("") as status:
             found = list(rates(pool, RULES, sequences=sequences, say=status.update))
     except KeyboardInterrupt:
