@@ -1,7 +1,5 @@
 """Process pairs measured with slowdowns of known size, kept as JSON lines: one line a pair and slowdown."""
 
-import math
-import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import CorruptRecordError, StorageError, first_problem
+from harness.turns import paired_log_ratio
 
 Kind = Literal["sleep", "matmul", "loss"]
 
@@ -51,9 +50,8 @@ class Sides:
 
     @cached_property
     def log_ratio(self) -> float:
-        """Median over turns of log(after / before)."""
-        turns = zip(self.before, self.after, strict=True)
-        return statistics.median(math.log(after / before) for before, after in turns)
+        """What the gate makes of it: log(after / before), above 0 where it became slower."""
+        return paired_log_ratio(self.before, self.after)
 
     @cached_property
     def exchanged(self) -> "Sides":
