@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .events import EventLog
-from .process_memory import peaks, reset_peaks
+from .process_memory import peaks, reset_peaks, synchronise
 
 
 @dataclass
@@ -40,6 +40,8 @@ class Phases:
         self.current = "start"
         self._open: list[_Stretch] = []
         self._within: dict[str, _Stretch] = {}
+        self.aside_s = 0.0
+        """Seconds that the evidence has taken for itself so far."""
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -65,23 +67,28 @@ class Phases:
 
     @contextmanager
     def aside(self) -> Iterator[None]:
-        """Leave what is done here, by the evidence for itself, out of all peaks."""
+        """Leave what is done here, by the evidence for itself, out of all times and peaks."""
+        # Else what the run has asked of a GPU would be waited for here.
+        synchronise()
+        start = time.perf_counter()
         self._read()
         try:
             yield
         finally:
             reset_peaks()
+            synchronise()
+            self.aside_s += time.perf_counter() - start
 
     @contextmanager
     def _measured(self, stretch: _Stretch) -> Iterator[None]:
         self._read()
         self._open.append(stretch)
         reset_peaks()
-        start = time.perf_counter()
+        start, aside = time.perf_counter(), self.aside_s
         try:
             yield
         finally:
-            stretch.wall_s += time.perf_counter() - start
+            stretch.wall_s += time.perf_counter() - start - (self.aside_s - aside)
             self._read()
             self._open.pop()
             reset_peaks()

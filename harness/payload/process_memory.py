@@ -72,6 +72,13 @@ def in_use() -> int | None:
     return int(found.uordblks + found.hblkhd)
 
 
+def synchronise() -> None:
+    """Wait for what a GPU was asked to do."""
+    cuda = real_cuda()
+    if cuda is not None:
+        cuda.synchronize()
+
+
 def real_cuda() -> Any:
     """Return torch.cuda once torch is loaded and a GPU context is there, else None.
 

@@ -92,6 +92,21 @@ def test_what_is_done_aside_is_in_no_peak(process: Process, log: Path) -> None:
     assert measured(log)["train"]["peak_rss"] < 400
 
 
+def test_what_is_done_aside_is_in_no_time(
+    process: Process, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter(range(0, 1000, 10))  # every look at it is ten seconds later
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(clock)))
+    phases = Phases(EventLog(str(log)))
+    # train from 0 to 50, eval from 10 to 40, aside from 20 to 30
+    with phases.phase("train"), phases.within("eval"), phases.aside():
+        pass
+
+    assert phases.aside_s == 10
+    assert measured(log)["eval"]["wall_s"] == 20
+    assert measured(log)["train"]["wall_s"] == 40
+
+
 def test_a_phase_that_raises_is_not_measured(process: Process, log: Path) -> None:
     phases = Phases(EventLog(str(log)))
     with pytest.raises(OSError, match="full"), phases.phase("save"):

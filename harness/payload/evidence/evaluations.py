@@ -43,7 +43,7 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
         def evaluate(*args: Any, **kwargs: Any) -> Any:
             self._clear()
             self._evaluating = True
-            self._started = time.perf_counter()
+            self._started = time.perf_counter() - self._phases.aside_s
             try:
                 with self._phases.within("eval"):
                     return original(*args, **kwargs)
@@ -80,7 +80,7 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
             tokens=tokens,
             batches=self._batches,
             row_losses=self._row_losses,
-            wall_s=time.perf_counter() - self._started,
+            wall_s=time.perf_counter() - self._phases.aside_s - self._started,
         )
 
     def _clear(self) -> None:
@@ -93,7 +93,7 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
         batch, self._inputs = self._inputs, None
         if not self._evaluating or batch is None or batch.get("labels") is None:
             return
-        # What this takes is no memory of the evaluation's.
+        # What this takes is neither time nor memory of the evaluation's.
         with self._phases.aside():
             self._take(model, kwargs, batch, output)
 
