@@ -81,7 +81,10 @@ class Evaluation(_Data):
 
 
 class Phase(_Data):
-    """A stretch of the payload: import, load, data, train, probe, generate, save, and what comes after."""
+    """A stretch of the payload: import, load, data, train, eval, probe, generate, save, and what comes after.
+
+    `eval` lies within `train`: it is in its time, not in its peaks.
+    """
 
     name: str
     wall_s: float
