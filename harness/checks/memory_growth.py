@@ -105,7 +105,7 @@ def _repeated(steps: Sequence[Step], used: Sequence[float]) -> _Growth | None:
 
 
 def _caches_by_shape(record: Record) -> bool:
-    """Whether a CPU computed in 16 bit: oneDNN keeps a primitive for each of up to 1024 shapes."""
+    """Whether a CPU computed in 16 bit: oneDNN keeps its kernels for each shape of a product."""
     seen = record.precision
     names = {*seen.weights, *seen.activations, seen.autocast}
     on_gpu = any(phase.peak_gpu_allocated for phase in record.phases)
