@@ -205,3 +205,9 @@ def test_a_gate_run_writes_it_with_machine_and_commit(
     assert data["machine_info"]["cpu"]["count"] >= 1
     assert data["commit_info"] == json.loads(json.dumps(benchmark.commit_info()))
     assert reports.load(folder).commit_info == data["commit_info"]
+
+
+def test_the_command_line_starts_without_it() -> None:
+    code = "import sys, harness.cli; sys.exit('pytest_benchmark' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
