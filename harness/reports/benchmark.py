@@ -11,12 +11,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from harness.baselines import Comparable
 from harness.cell_result import CellResult
-from harness.figures import MIN_STEADY_STEPS, all_figures, steady_evaluations, steady_steps
+from harness.figures import MIN_STEADY_STEPS, all_figures, steady_steps
 from harness.gate import GateResult
 from harness.record import Record
 from harness.releases import family_of
-from harness.reports.wording import count
+
+_SAID = {"hardware", "hardware_kind", "dtype_request", "stack_family"}
+"""Keys that the name of a group has already, and the one that it sets side by side."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def _measured(cell: CellResult) -> list[_Measured]:
     steps = [step.wall_s for step in steady_steps(record.steps)]
     if len(steps) >= MIN_STEADY_STEPS:
         found.append(_entry(record, name, "training step", None, info, steps))
-    if evaluations := [one.wall_s for one in steady_evaluations(record.evaluations)]:
+    if evaluations := _evaluation_times(record):
         found.append(
             _entry(record, f"{name}[evaluation]", "evaluation", "evaluation", info, evaluations)
         )
@@ -108,12 +111,7 @@ def _entry(
     info: dict[str, Any],
     rounds: Sequence[float],
 ) -> _Measured:
-    hardware = record.hardware
     family = family_of(record)
-    where = (
-        f"recipe {record.recipe_digest}, {hardware.device}, {count(hardware.threads, 'thread')}, "
-        f"{count(hardware.parallel_cells, 'cell')} at once"
-    )
     params = {
         "stack": record.stack.name,
         "hardware": family.machine,
@@ -121,7 +119,19 @@ def _entry(
         "recipe": family.recipe,
         "measured": what,
     }
-    return _Measured(name, f"{family.name}: {what} ({where})", params, param, info, rounds)
+    group = f"{family.name}: {what} ({_conditions(record)})"
+    return _Measured(name, group, params, param, info, rounds)
+
+
+def _evaluation_times(record: Record) -> list[float]:
+    # The first evaluation pays for warm-up, as in the record's rate.
+    return [e.wall_s for e in record.evaluations[1:] if math.isfinite(e.wall_s) and e.wall_s > 0]
+
+
+def _conditions(record: Record) -> str:
+    """Return what two speeds must share beside the cell's own name, in words."""
+    keys = Comparable.of(record).model_dump(exclude=_SAID)
+    return ", ".join(f"{key} {value}" for key, value in keys.items() if value not in (None, False))
 
 
 def _extra_info(cell: CellResult) -> dict[str, Any]:
