@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import to_json
+
 from harness.baselines import Comparable
 from harness.cell_result import CellResult
 from harness.figures import MIN_STEADY_STEPS, all_figures, steady_steps
@@ -66,7 +68,6 @@ def render(result: GateResult) -> str:
     """
     from pytest_benchmark import plugin
     from pytest_benchmark.stats import Metadata
-    from pytest_benchmark.utils import safe_dumps
 
     benchmarks = []
     for cell in result.cells:
@@ -84,7 +85,7 @@ def render(result: GateResult) -> str:
     )
     # It puts the time of writing here; a run that is rendered again was not measured again.
     data["datetime"] = result.started_at
-    return str(safe_dumps(data, ensure_ascii=True, indent=1)) + "\n"
+    return to_json(data, indent=1).decode() + "\n"
 
 
 def _measured(cell: CellResult) -> list[_Measured]:

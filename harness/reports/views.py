@@ -148,9 +148,11 @@ def cell_views(cells: Sequence[CellResult]) -> list[CellView]:
 def figures(views: Sequence[CellView]) -> list[Figure]:
     """Arrange one comparison figure per recipe; red cells get a colour of their own first."""
     by_cell = {id(view.cell): view for view in views}
+    recipes: dict[str, list[CellResult]] = {}
+    for view in views:
+        recipes.setdefault(recipe_name(view.record), []).append(view.cell)
     found = []
-    for recipe in dict.fromkeys(recipe_name(view.record) for view in views):
-        members = [view.cell for view in views if recipe_name(view.record) == recipe]
+    for recipe, members in recipes.items():
         drawn = [cell for cell in worst_first(members) if cell.record.evaluations]
         lines = []
         for place, cell in enumerate(drawn):
