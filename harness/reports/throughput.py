@@ -18,9 +18,9 @@ _WORDS = {"SLOWER": "✗ SLOWER", "NOT_SLOWER": "✓ NOT SLOWER", "UNDECIDED": "
 
 def render(answer: Answer) -> RenderableType:
     """Return the table for a terminal, one line a figure, and what stands behind it."""
-    view = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    view = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 1, 0, 0))
     for title in _TITLES:
-        view.add_column(title, no_wrap=True)
+        view.add_column(title, overflow="fold")
     for row in _rows(answer):
         view.add_row(*map(Text, row))
     lines = (Text(line) for line in _explained(answer))
@@ -63,7 +63,7 @@ def _rows(answer: Answer) -> Iterator[tuple[str, ...]]:
             _time(a),
             _time(b),
             _ratio(decision.ratio),
-            f"{_ratio(decision.low)} to {_ratio(decision.high)}",
+            f"{_ratio(decision.low)}-{_ratio(decision.high)}",
             _WORDS[decision.outcome],
             f"{decision.power:.0%}",
             f"+{decision.detectable:.1%}",

@@ -190,6 +190,14 @@ def test_the_table_says_what_stands_behind_the_answer(machine: Machine) -> None:
     assert "SLOWER where no change is rejected" in document
 
 
+def test_the_table_fits_80_columns(machine: Machine) -> None:
+    text = io.StringIO()
+    Console(file=text, width=80).print(render(run(contest())))
+    (row,) = [line for line in text.getvalue().splitlines() if line.startswith("training step")]
+    assert "NOT SLOWER" in row
+    assert "%" in row
+
+
 def test_emulated_hardware_is_labelled(machine: Machine) -> None:
     cells = ["unsloth-2026.10.8/t4-emulated/auto/mild", "unsloth-2026.10.9/t4-emulated/auto/mild"]
     assert "emulated: the times are not the card" in markdown(run(contest(*cells)), "c")
