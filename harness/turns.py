@@ -48,16 +48,17 @@ class Schedule(BaseModel):
     """How much of everything one pair does.
 
     Attributes:
-        warm_up: Steps of each side that do not count, the first of them for the start-up.
+        warm_up: Steps of each side that do not count, the first of them for the start-up; then an evaluation.
         steps: Measured steps of each side.
-        evaluate_every: Measured steps from one evaluation of each side to the next.
+        evaluate_every: Measured steps from one evaluation of each side to the next; odd, so that the sides
+            alternate in having trained last before it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     warm_up: int = 8
     steps: int = 60
-    evaluate_every: int = 10
+    evaluate_every: int = 9
 
 
 class Times(BaseModel):
@@ -134,7 +135,7 @@ class Turns:
         )
 
     def warm_up(self, steps: int, *, b_first: bool = False) -> tuple[float, float]:
-        """Train both until they are in their stride.
+        """Train both until they are in their stride, and evaluate once.
 
         Args:
             steps: Of each side.
@@ -145,6 +146,7 @@ class Turns:
         """
         self._offset = int(b_first)
         first, *_ = [self._step(number, (0.0, 0.0)) for number in range(steps)]
+        self._in_turn(steps, self._evaluation)
         return self._sides[0].start_s + first[0], self._sides[1].start_s + first[1]
 
     def measure(

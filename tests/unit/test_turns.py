@@ -64,6 +64,14 @@ def test_roles_are_symmetric() -> None:
     assert evaluations == turns.count(("B evaluates", "A evaluates")) == 3
 
 
+def test_sides_alternate_in_training_last_before_an_evaluation() -> None:
+    clock = Clock()
+    Turns(Side("A", clock), Side("B", clock)).measure(Schedule())
+    asked = [clock.asked[place : place + 3] for place in range(len(clock.asked))]
+    before = [last for last, *after in asked if len(last) == 1 and "evaluates" in str(after[:1])]
+    assert before == [*"BABABA"]
+
+
 def test_warm_up_is_not_measured_but_its_first_step_belongs_to_the_start_up() -> None:
     clock = Clock()
     pair = take_turns(Side("A", clock), Side("B", clock, start_s=7.0), Schedule(warm_up=3, steps=6))
@@ -71,6 +79,9 @@ def test_warm_up_is_not_measured_but_its_first_step_belongs_to_the_start_up() ->
     assert pair.b.start_up == [pytest.approx(7.0 + 1.1)]
     assert pair.a.step == [pytest.approx(0.1)] * 6
     assert clock.asked.count("A") == 3 + 6
+    # One evaluation warms up, too; six steps are too few for another.
+    assert clock.asked.count("A evaluates") == 1
+    assert pair.a.evaluation == []
 
 
 def test_b_first_exchanges_the_roles_everywhere() -> None:
