@@ -61,21 +61,22 @@ def test_steps_are_ordered_one_by_one_and_beyond_the_recipes_epochs(cell_id: str
 
 @pytest.mark.parametrize("slowdown", SLOWDOWNS, ids=lambda path: path.stem)
 def test_a_slowed_side_is_seen_beside_an_equal_one(slowdown: Path) -> None:
-    schedule = Schedule(warm_up=6, steps=16, evaluate_every=16)
+    schedule = Schedule(warm_up=6, steps=30, evaluate_every=29)
     with pair(experiment(REFERENCE), experiment(REFERENCE, slowdown)) as (a, b):
         turns = Turns(a, b)
         start_up = turns.warm_up(schedule.warm_up)
         equal = turns.measure(schedule)
-        slowed = turns.measure(schedule, slowdown_b=0.3)
+        slowed = turns.measure(schedule, slowdown_b=0.5)
 
     assert min(start_up) > 1
     assert len(equal.a.evaluation) == len(equal.b.evaluation) == 1
     as_usual, slower = equal.log_ratio("step"), slowed.log_ratio("step")
     assert as_usual is not None
     assert slower is not None
-    assert abs(math.expm1(as_usual)) < 0.15
-    assert math.exp(slower) > 1.15
-    assert 1.15 < math.exp(slower - as_usual) < 1.5
+    # Half a minute on a busy machine: far looser than what ten pairs tell.
+    assert abs(as_usual) < math.log(1.2)
+    assert slower > math.log(1.25)
+    assert slower - as_usual > math.log(1.2)
 
 
 def test_a_side_whose_stack_fails_is_named_with_the_reason() -> None:
