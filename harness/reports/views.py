@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.conditions import disturbances
 from harness.gate import CellResult
 from harness.record import Record
 from harness.reports import differences
@@ -68,6 +69,11 @@ class CellView:
         return [
             v for v in self.cell.verdicts if v.outcome is not Outcome.PASS and v not in self.red
         ]
+
+    @property
+    def disturbed(self) -> list[str]:
+        """What else the machine did while the cell ran, where that makes timings worth little."""
+        return disturbances(self.record)
 
     @property
     def command(self) -> str:

@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 import pytest
 
 from harness.gate import CellResult, GateResult
-from harness.record import Translation
+from harness.record import Conditions, Translation
 from harness.reports.html import MAX_BYTES, render
 from harness.verdict import Outcome
 from tests.unit.gate_results import (
@@ -292,3 +292,11 @@ def test_the_page_is_a_pure_function_of_the_result() -> None:
     result = mixed()
 
     assert render(result) == render(result.model_copy(deep=True))
+
+
+def test_a_disturbed_cell_says_by_what() -> None:
+    busy = Conditions(phase="train", cpu_others=0.4)
+    quiet, disturbed = (Page(render(gate(cell(conditions=c)))).text for c in ([], [busy]))
+
+    assert "Disturbed: shared: other processes took 40% of the CPU time during train" in disturbed
+    assert "Disturbed" not in quiet
