@@ -33,7 +33,7 @@ class Rule(Protocol):
 
     @property
     def name(self) -> str:
-        """As a user would call it."""
+        """As a table has it."""
 
     def __call__(self, pairs: Sequence[Sides]) -> Answer:
         """Say whether the second sides are slower, with no more than these pairs."""
@@ -47,8 +47,8 @@ class Sequential:
 
     @property
     def name(self) -> str:
-        """As a user would call it."""
-        return f"harness compare --throughput, margin {self.margin:.0%}"
+        """As a table has it."""
+        return "harness"
 
     def __call__(self, pairs: Sequence[Sides]) -> Answer:
         """Decide on the pairs' log ratios."""
@@ -64,8 +64,8 @@ class PytestBenchmark:
 
     @property
     def name(self) -> str:
-        """As a user would call it."""
-        return f"pytest-benchmark --benchmark-compare-fail={self.expression}"
+        """As a table has it."""
+        return f"pytest-benchmark {self.expression}"
 
     def __call__(self, pairs: Sequence[Sides]) -> Answer:
         """Compare one statistic of the steps with its value before."""
@@ -81,8 +81,8 @@ class Asv:
 
     @property
     def name(self) -> str:
-        """As a user would call it."""
-        return f"asv compare --factor {self.factor:g}"
+        """As a table has it."""
+        return f"asv --factor {self.factor:g}"
 
     def __call__(self, pairs: Sequence[Sides]) -> Answer:
         """Ask whether the result before is better, as asv does to mark a regression."""
@@ -103,9 +103,8 @@ class Pyperf:
 
     @property
     def name(self) -> str:
-        """As a user would call it."""
-        given = f" --min-speed {self.min_speed:g}" if self.min_speed is not None else ""
-        return f"pyperf compare_to{given}"
+        """As a table has it."""
+        return "pyperf" if self.min_speed is None else f"pyperf --min-speed {self.min_speed:g}"
 
     def __call__(self, pairs: Sequence[Sides]) -> Answer:
         """Ask whether the means differ significantly, upwards and by enough."""

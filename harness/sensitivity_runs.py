@@ -1,5 +1,6 @@
 """Measure process pairs under slowdowns of known size: what `harness sensitivity` draws from."""
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,7 +93,9 @@ def measure_pairs(
             append(file, measured)
             blocks += measured
             longest = max(longest, time.monotonic() - start)
-            said = ", ".join(f"{b.size:.0%}: {100 * b.sides.log_ratio:+.1f} %" for b in measured)
+            said = ", ".join(
+                f"{b.size:.0%}: {math.expm1(b.sides.log_ratio):+.1%}" for b in measured
+            )
             kind = measured[0].kind
             console.print(
                 Text(f"  pair {number + 1} of {wanted}, {kind}: {said} ({longest:.0f} s)")

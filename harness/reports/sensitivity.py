@@ -91,10 +91,11 @@ def markdown(study: Study, command: str) -> str:
 
 def _tables(study: Study) -> Iterator[tuple[str, list[str], Sequence[tuple[str, ...]]]]:
     sizes = [f"{size:.0%} slower" if size else "false alarms" for size in SIZES]
+    said = "percent of sequences called slower (95 % interval)"
     # A budget that the pool does not fill has no table: its rates are not measured.
     for budget in (b for b in BUDGETS if b <= study.pairs):
         rows = [_row(study, rule, budget) for rule in study.rules]
-        yield f"Within {budget} process pairs", ["rule", *sizes, "pairs"], rows
+        yield f"Within {budget} process pairs: {said}", ["rule", *sizes, "pairs"], rows
     verdicts = {True: "yes", False: "no", None: "not measured"}
     rows = [(rule, verdicts[study.meets(rule)]) for rule in study.rules]
     targets = (
@@ -105,7 +106,7 @@ def _tables(study: Study) -> Iterator[tuple[str, list[str], Sequence[tuple[str, 
     head = ["injected", "pairs", "measured", "sd of a pair"]
     yield "What the pairs measured", head, [_spread_row(spread) for spread in study.spreads]
     if study.leaks:
-        head = ["memory", "runs", "memory_growth fails"]
+        head = ["memory", "runs", "memory_growth fails, percent of runs"]
         leaks = [
             ("a leak" if one.leaking else "no leak", str(one.runs), _interval(one))
             for one in study.leaks
@@ -116,16 +117,12 @@ def _tables(study: Study) -> Iterator[tuple[str, list[str], Sequence[tuple[str, 
 def _row(study: Study, rule: str, budget: int) -> tuple[str, ...]:
     found = [study.rate(rule, size, budget) for size in SIZES]
     used = [rate.pairs for rate in found if rate is not None]
-    mean = f"{min(used):.1f} to {max(used):.1f}" if used else ""
+    mean = f"{min(used):.1f}-{max(used):.1f}" if used else ""
     return (rule, *(_interval(rate) if rate else "not measured" for rate in found), mean)
 
 
 def _interval(rate: Rate | Leaks) -> str:
-    return f"{_percent(rate.share)} ({_percent(rate.low)} to {_percent(rate.high)})"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %" if 0 < share < 0.1 or 0.9 < share < 1 else f"{100 * share:.0f} %"
+    return f"{100 * rate.share:.3g} ({100 * rate.low:.0f}-{100 * rate.high:.0f})"
 
 
 def _spread_row(spread: Spread) -> tuple[str, ...]:

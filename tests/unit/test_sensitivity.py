@@ -159,7 +159,7 @@ def test_the_tables_hold_every_rule_and_size(study: Study) -> None:
     console = Console(file=StringIO(), width=240)
     console.print(render(study))
     shown = console.file.getvalue()  # type: ignore[attr-defined]
-    for name in (OWN.name, "--benchmark-compare-fail=mean:5%", "25% slower", "false alarms"):
+    for name in (OWN.name, "pytest-benchmark mean:5%", "25% slower", "false alarms"):
         assert name in text
         assert name in shown
     assert "24 process pairs of cell on a machine" in shown

@@ -124,7 +124,7 @@ def test_the_command_tells_what_the_pool_says(
     assert result.exit_code == 0, result.output
     (table,) = tmp_path.glob("runs/sensitivity-*/sensitivity.md")
     text = table.read_text(encoding="utf-8")
-    assert "pyperf compare_to --min-speed 3" in text
+    assert "pyperf --min-speed 3" in text
     assert "24 process pairs of reference-2026" in text
 
 
