@@ -85,6 +85,9 @@ class Spread:
         sd: Standard deviation of a pair's log ratio; NaN for one pair.
         sd_low: Lower end of its 95 % interval (chi-squared).
         sd_high: Upper end.
+        own_error: Median of the pairs' own standard errors: what the sd would be at least if all
+            processes were alike.
+        own_error_most: That of the most disturbed pair.
     """
 
     size: float
@@ -96,6 +99,8 @@ class Spread:
     sd: float
     sd_low: float
     sd_high: float
+    own_error: float
+    own_error_most: float
 
 
 def rates(
@@ -213,14 +218,13 @@ def spreads(blocks: Sequence[Block]) -> Iterator[Spread]:
     """Yield what the pairs measured under each slowdown, of all kinds together and of each."""
     for size in SIZES:
         for kind in (None, *KINDS) if size else (None,):
-            ratios = [
-                b.sides.log_ratio for b in blocks if b.size == size and kind in (None, b.kind)
-            ]
-            if ratios:
-                yield _spread(size, kind, ratios)
+            pairs = [b.sides for b in blocks if b.size == size and kind in (None, b.kind)]
+            if pairs:
+                yield _spread(size, kind, pairs)
 
 
-def _spread(size: float, kind: Kind | None, ratios: Sequence[float]) -> Spread:
+def _spread(size: float, kind: Kind | None, pairs: Sequence[Sides]) -> Spread:
+    ratios, own = [pair.log_ratio for pair in pairs], [pair.own_error for pair in pairs]
     count, mean = len(ratios), float(np.mean(ratios))
     sd = float(np.std(ratios, ddof=1)) if count > 1 else math.nan
     tail = (1 - COVERAGE) / 2
@@ -228,4 +232,5 @@ def _spread(size: float, kind: Kind | None, ratios: Sequence[float]) -> Spread:
     chi = stats.chi2.ppf([1 - tail, tail], count - 1)
     sd_low, sd_high = (float(sd * math.sqrt((count - 1) / quantile)) for quantile in chi)
     measured, low, high = (math.expm1(value) for value in (mean, mean - half, mean + half))
-    return Spread(size, kind, count, measured, low, high, sd, sd_low, sd_high)
+    errors = float(np.median(own)), max(own)
+    return Spread(size, kind, count, measured, low, high, sd, sd_low, sd_high, *errors)

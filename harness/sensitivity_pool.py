@@ -1,6 +1,8 @@
 """Process pairs measured with slowdowns of known size, kept as JSON lines: one line a pair and slowdown."""
 
-from collections.abc import Iterable
+import math
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -41,6 +43,9 @@ class Block(BaseModel):
         return Sides(self.plain_s, self.slowed_s)
 
 
+_FEWEST_TURNS = 4
+
+
 @dataclass(frozen=True)
 class Sides:
     """What a rule sees of a process pair: wall seconds of the steps before and after a change."""
@@ -53,10 +58,29 @@ class Sides:
         """What the gate makes of it: log(after / before), above 0 where it became slower."""
         return paired_log_ratio(self.before, self.after)
 
+    @property
+    def own_error(self) -> float:
+        """Standard error of the log ratio by its own turns, NaN for fewer than four.
+
+        Source:
+            R. McGill, J. W. Tukey, W. A. Larsen, "Variations of box plots", The American Statistician 32
+            (1978): 1.25 / 1.35 times the interquartile range over the root of the number, for a median.
+        """
+        if len(self.before) < _FEWEST_TURNS:
+            return math.nan
+        ratios = [math.log(b / a) for a, b in zip(self.before, self.after, strict=True)]
+        errors = [_error_of_median(half) for half in (ratios[::2], ratios[1::2])]
+        return math.hypot(*errors) / 2
+
     @cached_property
     def exchanged(self) -> "Sides":
         """The same with the roles exchanged."""
         return Sides(self.after, self.before)
+
+
+def _error_of_median(values: Sequence[float]) -> float:
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return 1.25 / 1.35 * (high - low) / math.sqrt(len(values))
 
 
 def read_pool(file: Path) -> list[Block]:

@@ -103,7 +103,7 @@ def _tables(study: Study) -> Iterator[tuple[str, list[str], Sequence[tuple[str, 
         f"{ALL} pairs, {LARGE:.0%} in {1 - BETA:.0%} within {FEW}"
     )
     yield targets, ["rule", ""], rows
-    head = ["injected", "pairs", "measured", "sd of a pair"]
+    head = ["injected", "pairs", "measured", "sd of a pair", "own error: median, most"]
     yield "What the pairs measured", head, [_spread_row(spread) for spread in study.spreads]
     if study.leaks:
         head = ["memory", "runs", "memory_growth fails, percent of runs"]
@@ -127,14 +127,12 @@ def _interval(rate: Rate | Leaks) -> str:
 
 def _spread_row(spread: Spread) -> tuple[str, ...]:
     kind = f", {spread.kind}" if spread.kind else ", all kinds" if spread.size else ""
-    row = (f"{spread.size:.0%}{kind}", str(spread.pairs), f"{spread.measured:+.2%}")
-    if spread.pairs == 1:
-        return (*row, "")
-    return (
-        *row[:2],
-        f"{row[2]} ({spread.low:+.2%} to {spread.high:+.2%})",
-        f"{spread.sd:.2%} ({spread.sd_low:.2%} to {spread.sd_high:.2%})",
-    )
+    measured, sd = f"{spread.measured:+.2%}", ""
+    if spread.pairs > 1:
+        measured += f" ({spread.low:+.2%} to {spread.high:+.2%})"
+        sd = f"{spread.sd:.2%} ({spread.sd_low:.2%} to {spread.sd_high:.2%})"
+    own = f"{spread.own_error:.2%}, {spread.own_error_most:.2%}"
+    return f"{spread.size:.0%}{kind}", str(spread.pairs), measured, sd, own
 
 
 def _explained(study: Study) -> Iterator[str]:
@@ -150,6 +148,10 @@ def _explained(study: Study) -> Iterator[str]:
             f"By the design of the gate's rule, at the upper end of the spread of unslowed pairs "
             f"({plain.sd_high:.1%}) and if pairs are normal: {', '.join(ours)}."
         )
+    yield (
+        "The own error of a pair is the standard error of its log ratio by the turns it has: a pair whose own "
+        "error is several times the median was disturbed while it was measured."
+    )
     if not study.rates:
         yield f"The smallest budget is {FEW} pairs: there are no rates yet. Run again to go on."
         return

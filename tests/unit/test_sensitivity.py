@@ -21,7 +21,7 @@ from harness.sensitivity import (
     rates,
     spreads,
 )
-from harness.sensitivity_pool import append, read_pool
+from harness.sensitivity_pool import Sides, append, read_pool
 from harness.verdict import Outcome
 from tests.unit.pools import pool
 
@@ -144,6 +144,15 @@ def test_one_pair_alone_has_no_spread_and_no_rates() -> None:
     assert "nan" not in text
     assert "no rates yet" in text
     assert single.exit_code == 19
+
+
+def test_the_own_error_of_a_pair_is_the_spread_that_its_turns_explain() -> None:
+    """Pairs without luck of their own spread by their own errors alone."""
+    (spread,) = spreads(pool(pairs=200, spread=0.0, step_spread=0.04, sizes=(0.0,)))
+    assert spread.own_error == pytest.approx(spread.sd, rel=0.2)
+    (lucky,) = spreads(pool(pairs=200, spread=0.05, step_spread=0.04, sizes=(0.0,)))
+    assert lucky.own_error == pytest.approx(spread.own_error, rel=0.1)
+    assert math.isnan(Sides((1.0, 1.0), (1.0, 1.0)).own_error)
 
 
 def test_leaks_are_rates_of_runs() -> None:
