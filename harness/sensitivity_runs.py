@@ -21,6 +21,9 @@ from harness.sensitivity import KINDS, SIZES
 from harness.sensitivity_pool import Block, Kind, append, read_pool
 from harness.turns import Schedule, Turns
 
+_NEVER = 1_000_000
+"""Steps: rates are of steps alone, which no evaluation interrupts."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -43,9 +46,7 @@ class Source:
         """
         plugins = {kind: FIXTURES / "slowdowns" / f"{kind}.py" for kind in KINDS}
         experiments = {k: plan.once(cell, fault=file).experiment for k, file in plugins.items()}
-        schedule = Schedule()
-        # Of steps alone: no evaluation in between.
-        return cls(experiments, schedule.model_copy(update={"evaluate_every": schedule.steps + 1}))
+        return cls(experiments, Schedule(evaluate_every=_NEVER))
 
     @property
     def file(self) -> Path:

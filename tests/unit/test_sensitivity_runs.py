@@ -46,9 +46,8 @@ class FakePaced:
         self.started.append(experiment.fault_file.stem)
 
     def order(self, steps: int = 0, *, evaluate: bool = False, level: float = 0.0) -> Turn:
-        assert not evaluate
         FakePaced.now += steps * (STEP_S + level)
-        return Turn([STEP_S + level] * steps)
+        return Turn([STEP_S + level] * steps, STEP_S if evaluate else None)
 
     def __enter__(self) -> Self:
         return self
