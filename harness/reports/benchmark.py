@@ -15,7 +15,7 @@ from pydantic_core import to_json
 
 from harness.baselines import Comparable
 from harness.cell_result import CellResult
-from harness.figures import MIN_STEADY_STEPS, all_figures, steady_steps
+from harness.figures import MIN_STEADY_STEPS, all_figures, steady_evaluations, steady_steps
 from harness.gate import GateResult
 from harness.record import Record
 from harness.releases import family_of
@@ -97,7 +97,7 @@ def _measured(cell: CellResult) -> list[_Measured]:
     steps = [step.wall_s for step in steady_steps(record.steps)]
     if len(steps) >= MIN_STEADY_STEPS:
         found.append(_entry(record, name, "training step", None, info, steps))
-    if evaluations := _evaluation_times(record):
+    if evaluations := [one.wall_s for one in steady_evaluations(record.evaluations)]:
         found.append(
             _entry(record, f"{name}[evaluation]", "evaluation", "evaluation", info, evaluations)
         )
@@ -122,11 +122,6 @@ def _entry(
     }
     group = f"{family.name}: {what} ({_conditions(record)})"
     return _Measured(name, group, params, param, info, rounds)
-
-
-def _evaluation_times(record: Record) -> list[float]:
-    # The first evaluation pays for warm-up, as in the record's rate.
-    return [e.wall_s for e in record.evaluations[1:] if math.isfinite(e.wall_s) and e.wall_s > 0]
 
 
 def _conditions(record: Record) -> str:
