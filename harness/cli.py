@@ -30,6 +30,8 @@ from harness.fault_catalogue import read_catalogue
 from harness.fault_trials import run_trials
 from harness.gate import judge_cells
 from harness.hardware import detect
+from harness.kept_records import judge_kept
+from harness.locations import new_run_dir
 from harness.matrix import DEFAULT_MATRIX, Overrides, load_matrix, split_releases
 from harness.plan import Options, Plan, command_line, run_gate
 from harness.relation_sheet import run_sheet
@@ -121,17 +123,23 @@ def explain(
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="A folder below reports/runs.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A folder below reports/runs, or any with records.")
+    ],
+    out: Annotated[Path | None, typer.Option(help="Folder for the report.")] = None,
     *,
     judge: Annotated[bool, typer.Option(help="Judge the records again, too.")] = False,
 ) -> None:
-    """Render a report again, without training."""
-    result = reports.load(folder)
+    """Render a report without training: of a run, or of the records in a folder."""
+    if reports.is_run(folder):
+        result, target = reports.load(folder), out or folder
+    else:
+        result, target = judge_kept(folder, command_line()), out or new_run_dir("report-")
     if judge:
         runs = [(r, c.reused) for c in result.cells for r in (c.record, *c.repeats)]
         cells = upgrade_throughput.keep(upgrade_throughput.kept(result.cells), judge_cells(runs))
         result = result.model_copy(update={"cells": cells})
-    for path in reports.write(result, folder):
+    for path in reports.write(result, target):
         console.print(str(path), soft_wrap=True)
     raise typer.Exit(result.exit_code)
 

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from harness import fidelity as fidelity_of
+from harness.kept_records import read_folders
 from harness.plan import command_line
 from harness.reports import fidelity as table
 from harness.reports.table_file import write_table
@@ -17,7 +18,7 @@ def fidelity(
 ) -> None:
     """Compare records of emulated cells with records of the same cells on a GPU; train nothing."""
     console = Console()
-    pairings = fidelity_of.pair(fidelity_of.read_folders(folders))
+    pairings = fidelity_of.pair(read_folders(folders))
     console.print(table.render(pairings))
     for line in table.summary(pairings):
         console.print(line, soft_wrap=True, markup=False)

@@ -5,15 +5,13 @@ and tensors live on the CPU in the one and on the GPU in the other.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from harness.comparison import relative
-from harness.errors import CorruptRecordError, InputError
 from harness.profiles import EMULATED, OVER
-from harness.record import Record, read_record
+from harness.record import Record
 
 _DECISIONS = {
     "precision": (
@@ -105,22 +103,6 @@ def computed_on_gpu(record: Record) -> bool:
 def shown_card(record: Record) -> str:
     """Return the card that the library saw, `t4` of `t4-over-h200`."""
     return record.hardware.name.removesuffix(EMULATED).partition(OVER)[0]
-
-
-def read_folders(folders: Sequence[Path]) -> Iterator[Record]:
-    """Read every record below some folders; what is no record is passed over.
-
-    Raises:
-        InputError: A folder that is not there.
-    """
-    for folder in folders:
-        if not folder.is_dir():
-            raise InputError(f"no folder of records at {folder}.")
-        for path in sorted(folder.rglob("*.json")):
-            try:
-                yield read_record(path)
-            except CorruptRecordError:
-                continue
 
 
 def _experiment(record: Record) -> tuple[str, ...]:

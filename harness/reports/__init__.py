@@ -49,6 +49,11 @@ def write(result: GateResult, folder: Path) -> list[Path]:
     return [folder / name for name in contents]
 
 
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds the result of a run."""
+    return (folder / RESULT_NAME).is_file()
+
+
 def load(folder: Path) -> GateResult:
     """Read the result of an earlier run, to render it again without judging it again.
 

@@ -6,8 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli import app
-from harness.errors import InputError
-from harness.fidelity import Pairing, pair, read_folders
+from harness.fidelity import Pairing, pair
 from harness.record import Record, write_record
 from harness.reports.fidelity import markdown, summary
 from tests.unit.records import evaluations, make_record
@@ -96,8 +95,3 @@ def test_equal_pairs_are_green(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     write_record(real(), tmp_path / "a.json")
     write_record(emulated(), tmp_path / "b.json")
     assert CliRunner().invoke(app, ["fidelity", str(tmp_path)]).exit_code == 0
-
-
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="nowhere"):
-        list(read_folders([tmp_path / "nowhere"]))

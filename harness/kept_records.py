@@ -1,0 +1,65 @@
+"""Records without a run: brought back from another machine, or left by runs that were cut off."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from harness import __version__
+from harness.errors import CorruptRecordError, InputError
+from harness.gate import GateResult, judge_cells
+from harness.record import Record, read_record
+
+
+def read_folders(folders: Sequence[Path]) -> Iterator[Record]:
+    """Read every record below some folders; what is no record is passed over.
+
+    Raises:
+        InputError: A folder that is not there.
+    """
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"no folder of records at {folder}.")
+        for path in sorted(folder.rglob("*.json")):
+            try:
+                yield read_record(path)
+            except CorruptRecordError:
+                continue
+
+
+def judge_kept(folder: Path, command: str) -> GateResult:
+    """Judge every cell that a folder has records of, by its newest experiment.
+
+    Args:
+        folder: Records, at any depth.
+        command: Stands in the report.
+
+    Raises:
+        InputError: No folder, or no record in it.
+    """
+    records = newest(read_folders([folder]))
+    if not records:
+        raise InputError(
+            f"no record below {folder}. Name the folder that a run reported to have written, or one "
+            "with records, such as reports/records."
+        )
+    first = min(_start(record) for record in records)
+    last = max(_start(record) + record.duration_s for record in records)
+    return GateResult(
+        command=command,
+        started_at=min(record.started_at for record in records),
+        duration_s=last - first,
+        harness_version=__version__,
+        cells=judge_cells((record, True) for record in records),
+    )
+
+
+def newest(records: Iterable[Record]) -> list[Record]:
+    """Return the records of each cell that repeat its newest experiment: an older payload is another one."""
+    by_age = sorted(records, key=_start)
+    latest = {record.cell_id: record.key for record in by_age}
+    kept = {(r.cell_id, r.repeat): r for r in by_age if r.key == latest[r.cell_id]}
+    return sorted(kept.values(), key=lambda r: (r.cell_id, r.repeat))
+
+
+def _start(record: Record) -> float:
+    return datetime.fromisoformat(record.started_at).timestamp()
