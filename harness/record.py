@@ -266,7 +266,7 @@ class ExecutedPath(_Data):
     packages: dict[str, str]
     """Distribution -> version, by importlib.metadata."""
     files: dict[str, str]
-    """Package under test -> `__file__`, relative to the environment."""
+    """Package under test -> `__file__`, relative to the environment, or said to be outside it."""
 
 
 class Translation(_Data):

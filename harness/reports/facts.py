@@ -46,8 +46,15 @@ def tokens_per_second(record: Record) -> float | None:
 
 
 def peak_memory(record: Record) -> tuple[int, str] | None:
-    """Return the highest memory over all phases in bytes, and what it is of: `GPU` or `RSS`."""
-    peaks = {n: b for n, b in memory_figures(record).items() if n.startswith("peak_")}
+    """Return the highest memory of the fine-tune in bytes, and what it is of: `GPU` or `RSS`.
+
+    What a GPU's allocator holds in reserve and what the evidence takes for itself (`probe`) are none of it.
+    """
+    peaks = {
+        name: peak
+        for name, peak in memory_figures(record).items()
+        if name.startswith(("peak_gpu_allocated.", "peak_rss.")) and not name.endswith(".probe")
+    }
     if not peaks:
         return None
     name = max(peaks, key=lambda key: peaks[key])

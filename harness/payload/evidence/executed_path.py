@@ -34,14 +34,26 @@ def executed_path(
             name: value for name, value in sorted(os.environ.items()) if name.startswith(_VARIABLES)
         },
         "packages": {
-            d.metadata["Name"]: d.version for d in importlib.metadata.distributions() if d.metadata
+            # The first on the path is the one that is imported.
+            d.metadata["Name"]: d.version
+            for d in reversed(list(importlib.metadata.distributions()))
+            if d.metadata
         },
         "files": {
-            name: os.path.relpath(module.__file__, sys.prefix)
+            name: _place(Path(module.__file__))
             for name in UNDER_TEST
             if (module := sys.modules.get(name)) is not None and module.__file__
         },
     }
+
+
+def _place(file: Path) -> str:
+    """Return where a file is in the environment; of one outside, what follows the folder of packages."""
+    if file.is_relative_to(sys.prefix):
+        return str(file.relative_to(sys.prefix))
+    parts = file.parts
+    start = max((i for i, part in enumerate(parts) if part.endswith("-packages")), default=0)
+    return "/".join(("outside the environment:", *parts[start:]))
 
 
 def _loss_path(trainer: Any, base: Any, precision: PrecisionEvidence) -> str:
