@@ -31,6 +31,8 @@ def _sync(session: nox.Session, *groups: str) -> None:
         "--locked",
         f"--python={session.virtualenv.location}",
         *(f"--group={group}" for group in groups),
+        # What tests and mypy see is all of the harness; the gate itself needs no extra.
+        *(["--all-extras"] if groups else []),
         env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
     )
 
