@@ -21,6 +21,7 @@ from harness import (
 )
 from harness.cli_compare import compare
 from harness.cli_fidelity import fidelity
+from harness.cli_history import history
 from harness.cli_sensitivity import sensitivity
 from harness.doctor import as_dict, diagnose, render
 from harness.errors import HarnessError
@@ -52,6 +53,7 @@ app.add_typer(stack_app, name="stack")
 app.command()(fidelity)
 app.command()(compare)
 app.command()(sensitivity)
+app.command()(history)
 app.add_typer(cli_baseline.app, name="baseline")
 console = Console()
 

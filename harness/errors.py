@@ -80,6 +80,18 @@ class PacedRunError(IncompleteError):
     """A process that takes turns with another ended, or did not answer: nothing was measured."""
 
 
+class MissingExtraError(HarnessError, ImportError):
+    """A package is missing that only one of the optional extras needs."""
+
+    exit_code = 22
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"{package} is not installed. Install it with the extra {extra!r}: "
+            f"`uv sync --extra {extra}`, or `pip install 'gemma-lora-gate[{extra}]'`."
+        )
+
+
 EXIT_CODES: dict[int, str] = {
     0: "every verdict is PASS or a typed non-answer of a single check (UNCALIBRATED, SKIPPED)",
     1: "at least one FAIL, CRASHED or OOM, or an upgrade that moves the eval_loss of a passing cell",
@@ -99,6 +111,7 @@ EXIT_CODES: dict[int, str] = {
             StorageError,
             IncompleteError,
             BaselineError,
+            MissingExtraError,
         )
     },
 }

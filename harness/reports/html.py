@@ -97,7 +97,7 @@ class _Page:
         """Render everything but the cells' own sections, with a marker in their place."""
         cells = [view.cell for view in self.views]
         steps = max(1, len(self.releases.steps))
-        return _template("report.html.j2").render(
+        return template("report.html.j2").render(
             result=self.result,
             **self.said,
             views=self.views,
@@ -141,7 +141,7 @@ class _Page:
     def _section(self, view: CellView, *, full: bool) -> Markup:
         _, arguments, variables = self.aspects[:3]
         return Markup(  # noqa: S704 (a template rendered with autoescape)
-            _template("cell.html.j2").render(
+            template("cell.html.j2").render(
                 view=view,
                 record=view.record,
                 full=full,
@@ -164,7 +164,8 @@ def _bytes(text: str) -> int:
     return len(text.encode())
 
 
-def _template(name: str) -> Template:
+def template(name: str) -> Template:
+    """Return a template of this folder, in which every text is made printable and escaped."""
     return _environment().get_template(name)
 
 

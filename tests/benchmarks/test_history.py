@@ -1,0 +1,46 @@
+"""How long it takes to query the records of many runs where they lie, and to find their changes.
+
+nox -s benchmarks -- tests/benchmarks/test_history.py
+"""
+
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from harness.history import trace
+from harness.record_query import find_runs
+from tests.benchmarks.runs_over_releases import CELLS, write_records
+
+RUNS = 10_000
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("reports")
+    write_records(folder, RUNS)
+    return folder
+
+
+@pytest.mark.benchmark(group="history")
+def test_query_10_000_records(benchmark: BenchmarkFixture, reports: Path) -> None:
+    # The first round is a first call, as a user's is; only the packages are imported before.
+    import duckdb  # noqa: F401
+    import numpy as np  # noqa: F401
+
+    found = benchmark.pedantic(find_runs, [reports], rounds=5)
+
+    assert len(found.runs) == RUNS
+    stats = benchmark.stats
+    assert stats is not None
+    assert stats["max"] < 2.0
+
+
+@pytest.mark.benchmark(group="history")
+def test_find_changes_in_10_000_runs(benchmark: BenchmarkFixture, reports: Path) -> None:
+    found = find_runs(reports)
+    trends = benchmark.pedantic(trace, [found], rounds=2, warmup_rounds=1)
+
+    steps = [t for s in trends.series for t in s.trends if t.figure == "steps_per_s"]
+    assert len(steps) == CELLS
+    assert all(trend.changes for trend in steps)
