@@ -13,7 +13,7 @@ from packaging.version import InvalidVersion, Version
 from harness.baselines import Comparable
 from harness.change_points import ChangePoint, find_change_points
 from harness.errors import SelectionError
-from harness.figures import worse
+from harness.figures import family, worse
 from harness.record import with_emulation
 from harness.record_query import Found, Run
 from harness.releases import Release
@@ -22,6 +22,9 @@ MIN_CHANGE = 0.01
 """Relative change of a speed, a duration or a peak of memory that is worth a line: a policy."""
 MIN_LOSS_CHANGE = 0.001
 """The same for eval_loss, which repeats to the bit on one machine."""
+
+_TIMED = {"throughput": {"train", "eval"}, "start_up": {"import", "load", "data", "train"}}
+"""Family of figures -> phases in which a disturbed machine makes them worse, as its check has it."""
 
 
 class Order(StrEnum):
@@ -118,6 +121,9 @@ class Trends:
     unreadable: tuple[tuple[str, str], ...]
 
 
+_DISTURBED = "times of a throttled or shared machine; its memory and losses are in"
+
+
 @dataclass(frozen=True)
 class _Placed:
     run: Run
@@ -136,7 +142,8 @@ def trace(
     """Put runs into series and find where their figures change.
 
     A run that ran another way than a plain one (fault, extras, preloaded), that did not complete, or
-    that has no place in the order is in no series; it is counted with its reason.
+    that has no place in the order is in no series; it is counted with its reason. So are runs on a
+    disturbed machine, whose times are in no trend.
 
     Args:
         found: What `harness.record_query.find_runs` found.
@@ -166,6 +173,7 @@ def trace(
         if isinstance(placed, str):
             left_out[placed] += 1
         elif since is None or placed.when >= since:
+            left_out[_DISTURBED] += any(not _counts(run, name) for name in run.figures)
             groups[_name(run), run.setting.comparable].append(placed)
     series = [
         Series(name, comparable, tuple(_trends(placed, names, order)))
@@ -177,9 +185,14 @@ def trace(
         order,
         sum(map(len, groups.values())),
         tuple(_told_apart(series)),
-        dict(left_out.most_common()),
+        {reason: amount for reason, amount in left_out.most_common() if amount},
         tuple(sorted(found.unreadable)),
     )
+
+
+def _counts(run: Run, figure: str) -> bool:
+    """Whether the machine was undisturbed while a figure was timed; memory and losses always count."""
+    return not run.disturbed or _TIMED.get(family(figure), set()).isdisjoint(run.disturbed)
 
 
 def _is_of(run: Run, patterns: Sequence[str]) -> bool:
@@ -236,7 +249,7 @@ def _trends(placed: list[_Placed], names: set[str], order: Order) -> Iterable[Tr
         points = tuple(
             Point(p.release, p.when, p.run.setting.cell_id, p.run.figures[figure])
             for p in placed
-            if figure in p.run.figures
+            if figure in p.run.figures and _counts(p.run, figure)
         )
         if points:
             least = MIN_LOSS_CHANGE if figure == "eval_loss" else MIN_CHANGE

@@ -17,6 +17,7 @@ from typing import Any
 
 from harness.activation_memory import MIN_POINTS
 from harness.baselines import Comparable
+from harness.conditions import MAX_OTHERS, MAX_STEAL, MAX_THROTTLED, THROTTLING
 from harness.errors import InputError, MissingExtraError
 from harness.figures import MIN_STEADY_STEPS, WARM_UP_STEPS, rounded
 from harness.record import SCHEMA_VERSION, HardwareInfo
@@ -60,6 +61,18 @@ _RECORD: dict[str, Any] = {
     ],
     "steps": [{"wall_s": "DOUBLE", "tokens": "BIGINT"}],
     "evaluations": [{"wall_s": "DOUBLE", "tokens": "BIGINT", "eval_loss": "DOUBLE"}],
+    "conditions": [
+        {
+            "phase": "VARCHAR",
+            "cpu_steal": "DOUBLE",
+            "cpu_others": "DOUBLE",
+            "gpu": {
+                "samples": "BIGINT",
+                "throttled": dict.fromkeys(THROTTLING, "BIGINT"),
+                "foreign_processes": "BIGINT",
+            },
+        }
+    ],
     "rows": {"train": {"rows": "BIGINT"}},
     "probe": {
         "activation_memory": {
@@ -147,6 +160,16 @@ FIGURES = {
 """Figures but peaks, as `harness.figures` defines them: per second, seconds, bytes; NULL if not measured."""
 
 _ON_GPU = "coalesce(list_max(allocated), 0) <> 0"
+_THROTTLED = " OR ".join(
+    f"coalesce(c.gpu.throttled.{reason}, 0) > {MAX_THROTTLED} * c.gpu.samples"
+    for reason in THROTTLING
+)
+_DISTURBED = (
+    f"list_filter(coalesce(r.conditions, []), lambda c: c.cpu_steal > {MAX_STEAL}"
+    f" OR c.cpu_others > {MAX_OTHERS} OR c.gpu.foreign_processes > 0 OR {_THROTTLED})"
+)
+"""What `harness.conditions` calls disturbed."""
+
 _PEAKS = {
     "peak_rss": f"if({_ON_GPU}, NULL, rss)",
     "peak_gpu_allocated": f"if({_ON_GPU}, allocated, NULL)",
@@ -208,6 +231,7 @@ class Run:
 
     Attributes:
         figures: By the names of `harness.figures`, and `eval_loss`: the last one, which may be NaN.
+        disturbed: Phases in which the machine was throttled or shared, as `harness.conditions` has it.
     """
 
     setting: Setting
@@ -215,6 +239,7 @@ class Run:
     repeat: int
     started_at: str
     figures: dict[str, float]
+    disturbed: tuple[str, ...] = ()
 
 
 @dataclass
@@ -254,7 +279,9 @@ def find_runs(reports: Path) -> Found:
         elif identity not in seen:
             seen.add(identity)
             setting = _setting(row["setting"])
-            found.runs.append(Run(setting, *identity, dict(_figures(row, setting.phases))))
+            figures = dict(_figures(row, setting.phases))
+            disturbed = tuple(json.loads(row["disturbed"])) if row["disturbed"] != "[]" else ()
+            found.runs.append(Run(setting, *identity, figures, disturbed))
     return found
 
 
@@ -298,7 +325,8 @@ SELECT {_UNREADABLE} AS unreadable, if(unreadable IS NULL, NULL, file) AS file,
   r.key AS key, coalesce(r.repeat, 0) AS repeat, r.started_at AS started_at,
   to_json({{{_members({**_SETTING, **KEYS})}}})::VARCHAR AS setting,
   {_selected(FIGURES)}, r.evaluations[-1].eval_loss AS eval_loss,
-  to_json({{{_members(_PEAKS)}}})::VARCHAR AS peaks
+  to_json({{{_members(_PEAKS)}}})::VARCHAR AS peaks,
+  to_json(list_transform({_DISTURBED}, lambda c: c.phase))::VARCHAR AS disturbed
 FROM (SELECT *, {_selected(_PARTS)} FROM (SELECT *, {_selected(_LISTS)} FROM documents))
 """  # noqa: S608 (expressions of this file; what comes from outside is a parameter)
 

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 from harness.history import Trend
 from harness.reports.axes import Scale, is_drawn, thin, value_scale
 from harness.reports.curves import in_words
+from harness.reports.history import percent
 from harness.reports.wording import clean, number, one_line
 
 WIDTH, HEIGHT = 720, 190
@@ -92,5 +93,5 @@ def _levels(trend: Trend, values: Sequence[float], x: Scale, y: Scale) -> Iterat
         yield f'<path class="change {sign}" d="M{at:.1f} {TOP}V{HEIGHT - BOTTOM}"/>'
         yield (
             f'<text{side} x="{at + gap:.1f}" y="{HEIGHT - BOTTOM - 6}">'
-            f"{100 * change.change:+.1f} % {sign}</text>"
+            f"{percent(change.change)} {sign}</text>"
         )

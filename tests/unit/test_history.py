@@ -31,6 +31,7 @@ def run(number: int = 0, release: str = "2026.1.1", speed: float = 10.0, **chang
     family = comparable["stack_family"]
     stack = changes.pop("stack", f"{family}-{release}")
     started_at = changes.pop("started_at", START.replace(minute=number).isoformat())
+    disturbed = changes.pop("disturbed", ())
     figures = changes.pop("figures", {"steps_per_s": speed})
     setting: dict[str, Any] = {
         "cell_id": f"{stack}/{comparable['hardware']}/{comparable['dtype_request']}/mild",
@@ -50,6 +51,7 @@ def run(number: int = 0, release: str = "2026.1.1", speed: float = 10.0, **chang
         repeat=0,
         started_at=started_at,
         figures=figures,
+        disturbed=disturbed,
     )
 
 
@@ -95,6 +97,24 @@ def test_a_run_that_is_not_plain_is_left_out_and_counted(
 
     assert found.left_out == {reason: 1}
     assert (found.runs, values(found.series[0])) == (1, [10.0])
+
+
+@pytest.mark.parametrize(
+    ("phase", "kept"),
+    [
+        ("train", {"eval_loss", "peak_rss.train"}),
+        ("eval", {"eval_loss", "peak_rss.train", "import_s"}),
+        ("load", {"eval_loss", "peak_rss.train", "steps_per_s"}),
+        ("save", {"eval_loss", "peak_rss.train", "steps_per_s", "import_s"}),
+    ],
+)
+def test_times_of_a_disturbed_machine_are_in_no_trend(phase: str, kept: set[str]) -> None:
+    figures = {"steps_per_s": 1.0, "import_s": 1.0, "eval_loss": 4.0, "peak_rss.train": 5.0}
+
+    found = traced(run(0, figures=figures, disturbed=(phase,)))
+
+    assert {trend.figure for trend in found.series[0].trends} == kept
+    assert list(found.left_out.values()) == ([] if len(kept) == 4 else [1])
 
 
 @pytest.mark.parametrize(

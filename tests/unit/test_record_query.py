@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 
 from harness.baselines import Comparable
 from harness.cell_result import CellResult
+from harness.conditions import THROTTLING, disturbances
 from harness.errors import MissingExtraError
 from harness.figures import all_figures
 from harness.gate import GateResult
 from harness.record import (
     ActivationBytes,
     ActivationMemory,
+    Conditions,
     Evaluation,
+    GpuConditions,
     Phase,
     Record,
     Step,
@@ -55,8 +58,23 @@ activation_memory = st.builds(
                   kept_logits=st.just(0), peak_gpu_allocated=peaks), max_size=4,
     ).map(lambda points: [p.model_copy(update={"tokens": 32 << n}) for n, p in enumerate(points)]),
 )  # fmt: skip
+shares = st.none() | st.floats(0, 0.1)
+conditions = st.builds(
+    Conditions,
+    phase=names,
+    cpu_steal=shares,
+    cpu_others=shares,
+    gpu=st.none()
+    | st.builds(
+        GpuConditions,
+        samples=st.integers(1, 30),
+        throttled=st.dictionaries(st.sampled_from([*THROTTLING, "idle"]), st.integers(0, 3)),
+        foreign_processes=st.integers(0, 1),
+    ),
+)
 records = st.builds(
     make_record,
+    conditions=st.lists(conditions, max_size=3),
     probe=st.fixed_dictionaries({"activation_memory": st.none() | activation_memory}),
     steps=some_steps,
     evaluations=some_evaluations,
@@ -95,6 +113,9 @@ def test_figures_in_sql_are_those_of_python(given: list[Record]) -> None:
         ours = {k: v for k, v in run.figures.items() if k != "eval_loss"}
         # Of the last of six digits: SQL's median interpolates, Python's adds and halves.
         assert ours == pytest.approx(expected, rel=1.1e-5)
+        assert set(run.disturbed) == {
+            seen.phase for seen in record.conditions if disturbances(record, [seen.phase])
+        }
         last = record.evaluations[-1].eval_loss if record.evaluations else None
         assert run.figures.get("eval_loss") == pytest.approx(last, nan_ok=True)
 
