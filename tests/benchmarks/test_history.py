@@ -3,13 +3,14 @@
 nox -s benchmarks -- tests/benchmarks/test_history.py
 """
 
+import time
 from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from harness.history import trace
-from harness.record_query import find_runs
+from harness.record_query import Found, find_runs
 from tests.benchmarks.runs_over_releases import CELLS, write_records
 
 RUNS = 10_000
@@ -28,12 +29,19 @@ def test_query_10_000_records(benchmark: BenchmarkFixture, reports: Path) -> Non
     import duckdb  # noqa: F401
     import numpy as np  # noqa: F401
 
-    found = benchmark.pedantic(find_runs, [reports], rounds=5)
+    spent: list[float] = []
+
+    def query() -> Found:
+        begun = time.process_time()
+        found = find_runs(reports)
+        spent.append(time.process_time() - begun)
+        return found
+
+    found = benchmark.pedantic(query, rounds=5)
 
     assert len(found.runs) == RUNS
-    stats = benchmark.stats
-    assert stats is not None
-    assert stats["max"] < 2.0
+    # CPU time, of all threads, since another load must not turn it red.
+    assert max(spent) < 2.0
 
 
 @pytest.mark.benchmark(group="history")
