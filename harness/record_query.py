@@ -286,7 +286,7 @@ def find_runs(reports: Path) -> Found:
 
 def _files(folder: Path, ending: str) -> dict[str, bool]:
     """Return the files in the folders of a folder, and whether each can be read."""
-    # Ten times as fast as Path.glob, which is a quarter of a second for 10,000 files.
+    # Path.glob takes five times as long, a tenth of a second for 10,000 files.
     entries: list[os.DirEntry[str]] = []
     for child in os.scandir(folder) if folder.is_dir() else ():
         if child.is_dir():
