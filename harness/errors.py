@@ -83,7 +83,7 @@ class PacedRunError(IncompleteError):
 class MissingExtraError(HarnessError, ImportError):
     """A package is missing that only one of the optional extras needs."""
 
-    exit_code = 22
+    exit_code = 21
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(

@@ -98,4 +98,4 @@ def test_without_otava_the_error_says_what_to_install(monkeypatch: pytest.Monkey
         MissingExtraError, match=r"apache-otava is not installed.*uv sync --extra history"
     ) as raised:
         find_change_points([1.0, 2.0, 3.0], 0.01)
-    assert raised.value.exit_code == 22
+    assert raised.value.exit_code == 21
