@@ -12,8 +12,8 @@ from sacrebleu.metrics.chrf import CHRF
 from harness import __version__
 from harness.errors import InputError
 from harness.experiment import Experiment
-from harness.gemma3 import architecture
 from harness.hardware import Machine, to_record
+from harness.models.gemma3 import architecture
 from harness.record import (
     Adapter,
     Afterwards,

@@ -9,14 +9,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from harness import corpus, environments, model_fixtures
+from harness import corpus
 from harness.errors import InputError
 from harness.hardware import Machine, Target, resolve
 from harness.locations import PACKAGE, cache_dir
 from harness.matrix import Cell, Matrix
+from harness.models import fixtures as model_fixtures
 from harness.precision import Request, request
 from harness.recipe import Recipe, digest, file_digest
-from harness.stacks import Stack, load_stack
+from harness.stacks import environments
+from harness.stacks.stack import Stack, load_stack
 
 FIRST_STEP_FILE = "first_step.safetensors"
 """The payload's evidence file in its work folder."""

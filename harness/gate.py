@@ -6,8 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from harness import baseline_files, newest
-from harness.baselines import Baseline, experiment_of
+from harness import newest
+from harness.baselines import files as baseline_files
+from harness.baselines.baseline import Baseline, experiment_of
 from harness.cell_result import CellResult
 from harness.checks import Context, judge_all
 from harness.errors import IncompleteError

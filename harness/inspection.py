@@ -10,11 +10,11 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from harness import environments
 from harness.dispatch.surroundings import cell_environment
 from harness.locations import PACKAGE
-from harness.stacks import Stack
-from harness.stacks_file import Family
+from harness.stacks import environments
+from harness.stacks.stack import Stack
+from harness.stacks.stacks_file import Family
 
 # Unsloth itself needs a GPU, or an emulated one, before its CPU backend of 2026.10.9: it is not
 # imported here, its version is read.

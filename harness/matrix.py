@@ -12,8 +12,8 @@ from harness.errors import ConfigError, SelectionError
 from harness.locations import FIXTURES
 from harness.profiles import OVER
 from harness.recipe import Recipe, digest, parse_recipe, parse_words
-from harness.stacks import LIVE, parse_name
-from harness.stacks_file import in_order
+from harness.stacks.stack import LIVE, parse_name
+from harness.stacks.stacks_file import in_order
 from harness.toml_file import read_model
 
 DEFAULT_MATRIX = FIXTURES / "matrix.toml"

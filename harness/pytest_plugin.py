@@ -18,7 +18,7 @@ from harness.gate import CellResult, GateResult
 from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
 from harness.plan import Options, Plan, run_gate
 from harness.reports import terminal
-from harness.upgrade_throughput import CHECK, with_throughput
+from harness.throughput.gate import CHECK, with_throughput
 from harness.verdict import Outcome, Verdict
 
 

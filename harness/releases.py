@@ -7,7 +7,7 @@ from packaging.version import InvalidVersion, Version
 
 from harness.cell_result import CellResult
 from harness.record import Record, with_emulation
-from harness.stacks import CURRENT, FRONTIER
+from harness.stacks.stack import CURRENT, FRONTIER
 from harness.verdict import Outcome
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from harness.baselines import Baseline
+from harness.baselines.baseline import Baseline
 from harness.record import Record
 from harness.verdict import Outcome, Verdict
 

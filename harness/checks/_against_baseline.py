@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.bands import MIN_REPEATS, Band
-from harness.baselines import Comparable
+from harness.baselines.bands import MIN_REPEATS, Band
+from harness.baselines.baseline import Comparable
 from harness.checks import Context, verdict
 from harness.conditions import disturbances
 from harness.figures import OVER_REFERENCE, worse

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from harness.checks import Context, verdict
 from harness.figures import WARM_UP_STEPS, steady_steps
+from harness.history.trends import mann_kendall, theil_sen
 from harness.record import Record, Step
-from harness.trends import mann_kendall, theil_sen
 from harness.verdict import Outcome, Verdict
 
 MIN_STEPS = 15

@@ -2,7 +2,7 @@
 
 Exists for U#1111 and U#1321 (2-5 x slower after an upgrade), U#2126 (Gemma-3 slow against plain
 transformers) and U#1711 (evaluation 25-35 % slower). Figures are medians over the steady window of
-`harness.figures.throughput_figures`; the bands come from repeats, see `harness.bands`.
+`harness.figures.throughput_figures`; the bands come from repeats, see `harness.baselines.bands`.
 """
 
 from harness.checks import Context, verdict

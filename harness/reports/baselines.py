@@ -6,8 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.baseline_update import Update
-from harness.baselines import Baseline
+from harness.baselines.baseline import Baseline
+from harness.baselines.update import Update
 from harness.figures import OVER_REFERENCE, worse
 from harness.reports.wording import clean
 

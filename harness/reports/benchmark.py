@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from harness.baselines import Comparable
+from harness.baselines.baseline import Comparable
 from harness.cell_result import CellResult
 from harness.figures import MIN_STEADY_STEPS, all_figures, steady_evaluations, steady_steps
 from harness.gate import GateResult

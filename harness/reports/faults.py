@@ -8,7 +8,7 @@ from rich.text import Text
 
 from harness.cell_result import CellResult
 from harness.checks import all_checks
-from harness.fault_trials import CleanTrial, Finding, Trial, Trials
+from harness.faults.trials import CleanTrial, Finding, Trial, Trials
 from harness.reports.markdown_text import escape
 from harness.reports.wording import MEANINGS, SYMBOLS, clean
 from harness.verdict import Outcome

@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from harness.change_points import ChangePoint
-from harness.history import Point, Trend, Trends
+from harness.history.change_points import ChangePoint
+from harness.history.series import Point, Trend, Trends
 from harness.reports.wording import NOT_MEASURED, clean, count, loss, number, rate, seconds, size
 
 BARS = "▁▂▃▄▅▆▇█"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from harness.history import Series, Trend, Trends
+from harness.history.series import Series, Trend, Trends
 from harness.record import write_json_atomically
 from harness.reports import history as table
 from harness.reports import trend_chart

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from harness.errors import IncompleteError
 from harness.reports.markdown_text import code, escape
-from harness.sensitivity import BUDGETS, SIZES, Leaks, Rate, Spread
-from harness.sequential import ALPHA, BETA, Design
-from harness.sequential_rates import power
+from harness.sensitivity.rates import BUDGETS, SIZES, Leaks, Rate, Spread
+from harness.throughput.sequential import ALPHA, BETA, Design
+from harness.throughput.sequential_rates import power
 
 FEW, ALL = BUDGETS
 MARGIN, LARGE = 0.05, 0.10

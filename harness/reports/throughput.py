@@ -8,9 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from harness.reports.markdown_text import code, escape
-from harness.sequential import Decision
-from harness.throughput_answer import MARGINS, NAMES, Answer
-from harness.turns import Figure
+from harness.throughput.answer import MARGINS, NAMES, Answer
+from harness.throughput.sequential import Decision
+from harness.throughput.turns import Figure
 
 _TITLES = ("", "A", "B", "B / A", "interval", "", "power", "detectable")
 _WORDS = {"SLOWER": "✗ SLOWER", "NOT_SLOWER": "✓ NOT SLOWER", "UNDECIDED": "? UNDECIDED"}

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from markupsafe import Markup, escape
 
-from harness.history import Trend
+from harness.history.series import Trend
 from harness.reports.axes import Scale, is_drawn, thin, value_scale
 from harness.reports.curves import in_words
 from harness.reports.history import percent

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from harness.history import trace
-from harness.record_query import Found, find_runs
+from harness.history.record_query import Found, find_runs
+from harness.history.series import trace
 from tests.benchmarks.runs_over_releases import CELLS, write_records
 
 RUNS = 10_000

@@ -14,10 +14,10 @@ from harness.dispatch.paced import Paced
 from harness.errors import PacedRunError
 from harness.experiment import Experiment, build_inputs
 from harness.locations import FIXTURES
-from harness.paired_throughput import Contest, compare, shared_cores
 from harness.plan import Options, Plan
-from harness.sequential import Design
-from harness.turns import Schedule, Turns
+from harness.throughput.pairs import Contest, compare, shared_cores
+from harness.throughput.sequential import Design
+from harness.throughput.turns import Schedule, Turns
 
 pytestmark = pytest.mark.trains
 

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from harness import environments
 from harness.hardware import load_profiles
 from harness.locations import PACKAGE
 from harness.payload.emulation import Profile
-from harness.stacks import load_stack
+from harness.stacks import environments
+from harness.stacks.stack import load_stack
 from harness.verdict import Outcome
 from tests.integration.conftest import Judge
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from harness.explain import Explanation, Sameness, explain
-from harness.explain_run import Side, sides
+from harness.explain.explanation import Explanation, Sameness, explain
+from harness.explain.run import Side, sides
 from harness.plan import Options, Plan
 from tests.integration.conftest import Judge
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from harness import environments
 from harness.gate import CellResult
 from harness.locations import PACKAGE
-from harness.stacks import load_stack
+from harness.stacks import environments
+from harness.stacks.stack import load_stack
 from harness.verdict import Outcome
 from tests.integration.conftest import Judge
 

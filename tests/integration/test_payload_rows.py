@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from harness import environments
 from harness.locations import PACKAGE
-from harness.stacks import load_stack
+from harness.stacks import environments
+from harness.stacks.stack import load_stack
 
 # A tokenizer of one token a character: 1 is EOS, 2 is BOS, letters are their code points.
 PREAMBLE = """

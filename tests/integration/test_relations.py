@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from harness.fault_catalogue import read_catalogue
-from harness.fault_trials import Finding, run_trials
+from harness.faults.catalogue import read_catalogue
+from harness.faults.trials import Finding, run_trials
 from harness.plan import Options, Plan
 from harness.relation_settings import read_settings
 from harness.relation_trials import run_relations, select

@@ -6,11 +6,11 @@ import pytest
 from rich.console import Console
 
 from harness.plan import Options, Plan
-from harness.sensitivity import SIZES
-from harness.sensitivity_leaks import leak_fault, measure_leaks
-from harness.sensitivity_pool import read_pool
-from harness.sensitivity_runs import Source, measure_pairs
-from harness.turns import Schedule
+from harness.sensitivity.leaks import leak_fault, measure_leaks
+from harness.sensitivity.pool import read_pool
+from harness.sensitivity.rates import SIZES
+from harness.sensitivity.runs import Source, measure_pairs
+from harness.throughput.turns import Schedule
 
 pytestmark = pytest.mark.trains
 

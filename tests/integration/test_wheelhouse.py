@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness import environments
-from harness.cli import app
+from harness.cli.main import app
 from harness.record import Record, read_record
-from harness.stacks import load_stack
+from harness.stacks import environments
+from harness.stacks.stack import load_stack
 
 STACK = "reference-2026.10.9"
 CELL = f"{STACK}/cpu/float32/ragged"

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from harness import environments, locking
 from harness.errors import StackBuildError
-from harness.uv_tool import NoSolutionError
+from harness.stacks import environments, locking
+from harness.stacks.uv_tool import NoSolutionError
 
 
 @dataclass

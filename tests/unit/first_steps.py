@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-from harness.first_step import Entry, FirstStep
+from harness.explain.first_step import Entry, FirstStep
 
 ROWS = ([2, 7, 8], [2, 5, 6, 9, 1])
 PARTS = ("input_layernorm", "self_attn", "mlp", "")

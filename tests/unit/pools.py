@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from harness.sensitivity import KINDS, SIZES
-from harness.sensitivity_pool import Block
+from harness.sensitivity.pool import Block
+from harness.sensitivity.rates import KINDS, SIZES
 
 
 def pool(

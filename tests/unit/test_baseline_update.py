@@ -6,11 +6,12 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from harness import baseline_update, cli_baseline
-from harness.baseline_files import find, write
-from harness.baseline_update import approved, clean_commit, differences, examine, update
-from harness.baselines import from_records
-from harness.cli import app
+from harness.baselines import update as baseline_update
+from harness.baselines.baseline import from_records
+from harness.baselines.files import find, write
+from harness.baselines.update import approved, clean_commit, differences, examine, update
+from harness.cli import baseline as cli_baseline
+from harness.cli.main import app
 from harness.dispatch.local import Result
 from harness.errors import EXIT_CODES, BaselineError
 from harness.matrix import load_matrix

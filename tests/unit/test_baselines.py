@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.bands import MIN_MARGIN, derive_bands
-from harness.baseline_files import baseline_path, find, load, load_all, machines, write
-from harness.baselines import Comparable, from_records
+from harness.baselines.bands import MIN_MARGIN, derive_bands
+from harness.baselines.baseline import Comparable, from_records
+from harness.baselines.files import baseline_path, find, load, load_all, machines, write
 from harness.errors import BaselineError, CorruptRecordError, StorageError
 from harness.figures import THROUGHPUT, worse
 from harness.record import Record

@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness import beside_clean_runs
-from harness.beside_clean_runs import CLEAN_RUNS, run_beside
+from harness.baselines import beside_clean_runs
+from harness.baselines.beside_clean_runs import CLEAN_RUNS, run_beside
 from harness.dispatch.local import Result
 from harness.errors import BaselineError
-from harness.fault_catalogue import Clean, Fault, read_catalogue
-from harness.fault_trials import CleanTrial, Finding, Trial
+from harness.faults.catalogue import Clean, Fault, read_catalogue
+from harness.faults.trials import CleanTrial, Finding, Trial
 from harness.figures import FAMILIES
 from harness.matrix import load_matrix
 from harness.record import Conditions, Phase

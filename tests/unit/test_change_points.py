@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.change_points import find_change_points
 from harness.errors import MissingExtraError
+from harness.history.change_points import find_change_points
 
 
 def noise(count: int, seed: int = 5) -> list[float]:

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from harness.baselines import Baseline, from_records
+from harness.baselines.baseline import Baseline, from_records
 from harness.checks import Context
 from harness.checks.memory import judge
 from harness.record import Conditions, Phase, Probe, Record

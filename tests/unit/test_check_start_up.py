@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from harness.baselines import from_records
+from harness.baselines.baseline import from_records
 from harness.checks import Context
 from harness.checks.start_up import judge
 from harness.figures import start_up_figures

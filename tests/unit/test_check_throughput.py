@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.baselines import Baseline, from_records
+from harness.baselines.baseline import Baseline, from_records
 from harness.checks import Context
 from harness.checks.throughput import judge
 from harness.figures import throughput_figures

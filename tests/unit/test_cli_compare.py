@@ -3,13 +3,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness import cli, cli_compare
+from harness.cli import compare as cli_compare
+from harness.cli import main as cli
 from harness.errors import SelectionError
 from harness.matrix import Overrides, load_matrix
-from harness.paired_throughput import Contest
 from harness.reports import throughput
-from harness.sequential import decide
-from harness.throughput_answer import Answer, Series
+from harness.throughput.answer import Answer, Series
+from harness.throughput.pairs import Contest
+from harness.throughput.sequential import decide
 
 CELL = "reference-2026.10.9/cpu/float32/mild"
 SPREAD = (-0.01, 0.0, 0.01, 0.0)

@@ -1,10 +1,10 @@
 import pytest
 from typer.testing import CliRunner
 
-from harness import cli
+from harness.cli import main as cli
 from harness.errors import IncompleteError
-from harness.explain import explain
-from harness.first_step import FirstStep
+from harness.explain.explanation import explain
+from harness.explain.first_step import FirstStep
 from tests.unit.first_steps import LORA, changed, first_step
 
 CELLS = ["unsloth-2026.10.9/cpu/float32/mild", "reference-2026.10.9/cpu/float32/mild"]

@@ -4,10 +4,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from harness import resolve
-from harness.cli import app
-from harness.resolve import AddedStack
-from harness.stacks_file import Override
+from harness.cli.main import app
+from harness.stacks import resolve
+from harness.stacks.resolve import AddedStack
+from harness.stacks.stacks_file import Override
 
 
 @pytest.fixture

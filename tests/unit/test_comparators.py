@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from harness.comparators import RULES, Asv, Pyperf, PytestBenchmark, Rule, Sequential
-from harness.sensitivity_pool import Sides
+from harness.sensitivity.comparators import RULES, Asv, Pyperf, PytestBenchmark, Rule, Sequential
+from harness.sensitivity.pool import Sides
 
 SEEDS = range(4)
 

@@ -4,7 +4,7 @@ import pytest
 from packaging.specifiers import SpecifierSet
 
 from harness.precision import load_policy
-from harness.stacks import releases
+from harness.stacks.stack import releases
 from tests.decisions import Decision, load_decisions
 
 DECISIONS = load_decisions()

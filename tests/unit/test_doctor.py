@@ -11,17 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness import tiny_gemma3
 from harness.checks import Context
 from harness.checks.precision import judge
 from harness.cpu_info import Cpu
-from harness.doctor import Diagnosis, as_dict, diagnose, render
+from harness.doctor.diagnosis import Diagnosis, as_dict, diagnose, render
+from harness.doctor.memory_model import NF4_BITS, Run, Widths, estimate, layer_bytes
+from harness.doctor.precision_advice import recommend
 from harness.errors import ConfigError, HardwareError, InputError
-from harness.gemma3 import architecture, published
 from harness.hardware import Machine, describe_gpu
-from harness.memory_model import NF4_BITS, Run, Widths, estimate, layer_bytes
+from harness.models import tiny_gemma3
+from harness.models.gemma3 import architecture, published
 from harness.nvml import Device, GpuProcess
-from harness.precision_advice import recommend
 from harness.verdict import Outcome
 from tests.unit.records import LAYERS, make_record
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import environments, inspection, uv_tool
+from harness import inspection
 from harness.errors import StackBuildError
 from harness.inspection import inspect_environment
-from harness.stacks import Stack
-from harness.uv_tool import NoSolutionError, run_uv
+from harness.stacks import environments, uv_tool
+from harness.stacks.stack import Stack
+from harness.stacks.uv_tool import NoSolutionError, run_uv
 from tests.unit.fake_uv import FakeUv, replace_uv
 
 LOCK = "torch==2.13.0+cpu \\\n    --hash=sha256:aa\ntrl==1.0\n"

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.explain import Explanation, Row, Sameness, explain
-from harness.first_step import FirstStep
+from harness.explain.explanation import Explanation, Row, Sameness, explain
+from harness.explain.first_step import FirstStep
 from tests.unit.first_steps import LORA, NAMES, ROWS, changed, first_step, packed, padded
 
 MLP = "training/activation/layers.1.mlp"

@@ -3,8 +3,8 @@ import io
 import numpy as np
 from rich.console import Console
 
-from harness.explain import explain
-from harness.explain_table import render
+from harness.explain.explanation import explain
+from harness.explain.table import render
 from tests.unit.first_steps import changed, first_step
 
 

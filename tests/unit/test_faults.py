@@ -7,8 +7,8 @@ from rich.console import Console
 
 from harness.cell_result import CellResult
 from harness.errors import ConfigError, SelectionError
-from harness.fault_catalogue import Clean, Fault, read_catalogue
-from harness.fault_trials import CleanTrial, Finding, Trial, Trials
+from harness.faults.catalogue import Clean, Fault, read_catalogue
+from harness.faults.trials import CleanTrial, Finding, Trial, Trials
 from harness.matrix import load_matrix
 from harness.reports.faults import markdown, render, summary
 from harness.verdict import Outcome, Verdict

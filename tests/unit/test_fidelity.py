@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli import app
+from harness.cli.main import app
 from harness.fidelity import Pairing, pair
 from harness.record import Record, write_record
 from harness.reports.fidelity import markdown, summary

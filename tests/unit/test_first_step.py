@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from harness.errors import CorruptRecordError
-from harness.first_step import read
+from harness.explain.first_step import read
 from tests.unit.first_steps import changed, first_step, write
 
 LOSS = "training/loss/loss"

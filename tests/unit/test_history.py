@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.baselines import Comparable
+from harness.baselines.baseline import Comparable
 from harness.errors import SelectionError
-from harness.history import Order, Series, Trends, trace
-from harness.record_query import Found, Run, Setting
+from harness.history.record_query import Found, Run, Setting
+from harness.history.series import Order, Series, Trends, trace
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

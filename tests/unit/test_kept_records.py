@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from harness.cli import app
+from harness.cli.main import app
 from harness.errors import InputError
 from harness.kept_records import judge_kept, newest, read_folders
 from harness.record import write_record

@@ -6,8 +6,8 @@ import pytest
 from harness.checks import Context
 from harness.checks.throughput import judge
 from harness.collect import model_shape
-from harness.gemma3 import published
 from harness.model_flops import flops_per_token, model_flops_utilisation
+from harness.models.gemma3 import published
 from harness.record import ModelShape, Record
 from tests.unit.records import make_record, rows, steps
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness import paired_throughput
 from harness.errors import CorruptRecordError, SelectionError
 from harness.experiment import Experiment
-from harness.paired_throughput import Contest, compare
 from harness.plan import Options, Plan
 from harness.reports.throughput import markdown, render
-from harness.sequential import Design
-from harness.throughput_answer import Answer
+from harness.throughput import pairs as paired_throughput
+from harness.throughput.answer import Answer
+from harness.throughput.pairs import Contest, compare
+from harness.throughput.sequential import Design
 
 A = "reference-2026.10.9/cpu/float32/mild"
 B = "unsloth-2026.10.9/cpu/float32/mild"

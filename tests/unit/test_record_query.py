@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.baselines import Comparable
+from harness.baselines.baseline import Comparable
 from harness.cell_result import CellResult
 from harness.conditions import THROTTLING, disturbances
 from harness.errors import MissingExtraError
 from harness.figures import all_figures
 from harness.gate import GateResult
+from harness.history.record_query import KEYS, find_runs
 from harness.record import (
     ActivationBytes,
     ActivationMemory,
@@ -26,7 +27,6 @@ from harness.record import (
     Step,
     write_record,
 )
-from harness.record_query import KEYS, find_runs
 from tests.unit.gate_results import HOSTILE
 from tests.unit.records import evaluations, make_record, rows, steps
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from typer.testing import CliRunner
 
-from harness.cli import app, main
+from harness.cli.main import app, main
 from harness.errors import InputError
 from harness.record import write_record
 from harness.reports import history as table

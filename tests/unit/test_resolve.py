@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from harness import locking, resolve
 from harness.errors import StackBuildError, StorageError, UnknownStackError
 from harness.inspection import Inspection
-from harness.resolve import AddedStack
-from harness.stacks_file import Override, read_config
-from harness.uv_tool import NoSolutionError
+from harness.stacks import locking, resolve
+from harness.stacks.resolve import AddedStack
+from harness.stacks.stacks_file import Override, read_config
+from harness.stacks.uv_tool import NoSolutionError
 from tests.unit.fake_uv import FakeUv, replace_uv
 
 TOML = 'schema = 1\npython = "3.11"\n\n[[departures]]\nwhere = "cpu"\ndrop = ["nvidia-*"]\nreason = "r"\n'

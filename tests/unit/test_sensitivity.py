@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from harness.comparators import Answer, PytestBenchmark, Rule, Sequential
 from harness.errors import CorruptRecordError, StorageError
 from harness.reports.sensitivity import Study, markdown, render
-from harness.sensitivity import (
+from harness.sensitivity.comparators import Answer, PytestBenchmark, Rule, Sequential
+from harness.sensitivity.pool import Sides, append, read_pool
+from harness.sensitivity.rates import (
     Rate,
     independent_sequences,
     leaks,
@@ -21,7 +22,6 @@ from harness.sensitivity import (
     rates,
     spreads,
 )
-from harness.sensitivity_pool import Sides, append, read_pool
 from harness.verdict import Outcome
 from tests.unit.pools import pool
 

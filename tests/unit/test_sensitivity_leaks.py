@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness import sensitivity_leaks
-from harness.fault_catalogue import Clean, Fault
-from harness.fault_trials import CleanTrial, Trial, Trials
-from harness.sensitivity_leaks import measure_leaks
+from harness.faults.catalogue import Clean, Fault
+from harness.faults.trials import CleanTrial, Trial, Trials
+from harness.sensitivity import leaks as sensitivity_leaks
+from harness.sensitivity.leaks import measure_leaks
 from harness.verdict import Outcome
 from tests.unit.gate_results import cell
 

@@ -14,13 +14,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from harness import cli, sensitivity_runs
+from harness.cli import main as cli
 from harness.experiment import Experiment
 from harness.matrix import Overrides
 from harness.plan import Options, Plan
-from harness.sensitivity import KINDS, SIZES
-from harness.sensitivity_pool import Block
-from harness.sensitivity_runs import Source, measure_pairs
+from harness.sensitivity import runs as sensitivity_runs
+from harness.sensitivity.pool import Block
+from harness.sensitivity.rates import KINDS, SIZES
+from harness.sensitivity.runs import Source, measure_pairs
 from tests.unit.pools import pool
 
 CELL = "reference-2026.10.9/cpu/float32/mild"
@@ -69,7 +70,7 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(sensitivity_runs, "Paced", FakePaced)
     monkeypatch.setattr(sensitivity_runs, "build_inputs", lambda experiment, say: Path("python"))
     clock = SimpleNamespace(monotonic=lambda: FakePaced.now)
-    monkeypatch.setattr("harness.sensitivity_runs.time", clock)
+    monkeypatch.setattr("harness.sensitivity.runs.time", clock)
 
 
 def measured(wanted: int, minutes: float | None = None, *, fresh: bool = False) -> list[Block]:
@@ -140,7 +141,7 @@ def test_ctrl_c_keeps_finished_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_the_other_tools_the_command_says_how_to_get_them(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.delitem(sys.modules, "harness.comparators", raising=False)
+    monkeypatch.delitem(sys.modules, "harness.sensitivity.comparators", raising=False)
     monkeypatch.setitem(sys.modules, "asv.commands.compare", None)
     result = CliRunner().invoke(cli.app, ["sensitivity"], terminal_width=200)
     assert result.exit_code == 2

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ConfigError
-from harness.sequential import (
+from harness.throughput.sequential import (
     ALPHA,
     BETA,
     LOOKS,
@@ -20,7 +20,7 @@ from harness.sequential import (
     decide,
     estimate,
 )
-from harness.sequential_rates import simulate
+from harness.throughput.sequential_rates import simulate
 
 SEQUENCES = 40_000
 ORDER = ("NOT_SLOWER", "UNDECIDED", "SLOWER")

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from harness import model_fixtures, shaped_gemma3
-from harness.gemma3 import architecture, published
+from harness.models import fixtures as model_fixtures
+from harness.models import shaped_gemma3
+from harness.models.gemma3 import architecture, published
 
 
 @pytest.fixture

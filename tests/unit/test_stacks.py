@@ -9,11 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from harness import live_stacks, locking, stacks
 from harness.errors import ConfigError, StackBuildError, UnknownStackError
 from harness.locations import cache_dir
-from harness.stacks import load_stack, parse_name, releases
-from harness.stacks_file import (
+from harness.stacks import live as live_stacks
+from harness.stacks import locking
+from harness.stacks import stack as stacks
+from harness.stacks.stack import load_stack, parse_name, releases
+from harness.stacks.stacks_file import (
     STACKS_DIR,
     Override,
     Release,

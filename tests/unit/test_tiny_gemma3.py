@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from harness import tiny_gemma3
 from harness.corpus import LATIN_ITALIAN, read_pairs, split_pairs
 from harness.errors import ConfigError
 from harness.locations import FIXTURES
 from harness.matrix import load_matrix
+from harness.models import tiny_gemma3
 from harness.precision_facts import FLOAT16_MAX
 
 

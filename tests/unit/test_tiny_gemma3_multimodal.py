@@ -6,10 +6,12 @@ import pytest
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from harness import corpus, model_fixtures, tiny_gemma3
-from harness import tiny_gemma3_multimodal as multimodal
+from harness import corpus
 from harness.errors import ConfigError
-from harness.gemma3 import VisionTower
+from harness.models import fixtures as model_fixtures
+from harness.models import tiny_gemma3
+from harness.models import tiny_gemma3_multimodal as multimodal
+from harness.models.gemma3 import VisionTower
 from harness.recipe import parse_recipe
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.trends import LONGEST, mann_kendall, theil_sen
+from harness.history.trends import LONGEST, mann_kendall, theil_sen
 
 values = st.lists(st.floats(-1e6, 1e6).map(lambda x: round(x, 3)), min_size=4, max_size=40)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.turns import FIGURES, Pair, Schedule, Times, Turns, take_turns
+from harness.throughput.turns import FIGURES, Pair, Schedule, Times, Turns, take_turns
 
 
 @dataclass(frozen=True)

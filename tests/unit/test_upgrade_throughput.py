@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness import upgrade_throughput
 from harness.cell_result import CellResult
 from harness.errors import PacedRunError
-from harness.paired_throughput import Contest
 from harness.plan import Options, Plan
-from harness.sequential import decide
-from harness.throughput_answer import Answer, Series
-from harness.turns import Figure
-from harness.upgrade_throughput import CHECK, comparable, keep, kept, verdict_of, with_throughput
+from harness.throughput import gate as upgrade_throughput
+from harness.throughput.answer import Answer, Series
+from harness.throughput.gate import CHECK, comparable, keep, kept, verdict_of, with_throughput
+from harness.throughput.pairs import Contest
+from harness.throughput.sequential import decide
+from harness.throughput.turns import Figure
 from harness.upgrades import StepVerdict, steps
 from harness.verdict import Outcome
 from tests.unit.gate_results import gate, on_release

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from harness import environments, stacks, wheelhouse, wheelhouse_export
 from harness.errors import ConfigError, InputError, StackBuildError, UnknownStackError
-from harness.stacks import Stack, load_stack
-from harness.wheelhouse import Manifest, Wheel
+from harness.stacks import environments, wheelhouse, wheelhouse_export
+from harness.stacks import stack as stacks
+from harness.stacks.stack import Stack, load_stack
+from harness.stacks.wheelhouse import Manifest, Wheel
 
 HERE = ".".join(platform.python_version_tuple()[:2])
 RELEASE = "unsloth-2026.10.9"

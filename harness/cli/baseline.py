@@ -1,0 +1,69 @@
+"""`harness baseline`: approve figures, list and show what was approved."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from harness.baselines import files as baseline_files
+from harness.baselines.baseline import experiment_of
+from harness.baselines.update import update
+from harness.errors import InputError
+from harness.locations import baselines_dir
+from harness.matrix import DEFAULT_MATRIX, Overrides
+from harness.plan import Options, Plan
+from harness.reports import baselines as tables
+from harness.stacks.stack import parse_name
+
+app = typer.Typer(
+    help="What throughput, start-up and memory are compared with.", no_args_is_help=True
+)
+console = Console()
+
+
+@app.command("update")
+def update_baselines(
+    cell_ids: Annotated[list[str], typer.Argument(metavar="CELL...", help="Ids of cells.")],
+    reason: Annotated[str, typer.Option(help="Why the former figures no longer hold.")],
+    runs: Annotated[int, typer.Option(help="Repeats of each cell, one after the other.")] = 5,
+    matrix: Annotated[Path, typer.Option("--matrix", help="Matrix file.")] = DEFAULT_MATRIX,
+    model: Annotated[str | None, typer.Option(help="In place of the fixture.")] = None,
+    data: Annotated[str | None, typer.Option(help=".tsv or .jsonl of pairs.")] = None,
+    scale: Annotated[str | None, typer.Option(help="A [scales] entry of the matrix.")] = None,
+) -> None:
+    """Run cells alone on this machine and approve their figures: a file to review and commit."""
+    plan = Plan(Options(matrix, Overrides(model, data, scale), jobs=1, fresh=True))
+    cells = [plan.matrix.cell(cell_id) for cell_id in dict.fromkeys(cell_ids)]
+    try:
+        done = update(plan, cells, runs, reason, console)
+    except KeyboardInterrupt:
+        console.print("interrupted; no baseline was written")
+        raise typer.Exit(2) from None
+    for one in done:
+        console.print(tables.render_update(one), soft_wrap=True)
+
+
+@app.command("list")
+def list_baselines() -> None:
+    """List every baseline: experiment, machine, release, who approved it and why."""
+    found = list(baseline_files.load_all(baselines_dir()))
+    console.print(tables.render_list(found) if found else f"no baseline in {baselines_dir()}")
+
+
+@app.command("show")
+def show_baseline(
+    cell_id: Annotated[str, typer.Argument(metavar="CELL", help="Id of a cell, of any release.")],
+) -> None:
+    """Show the baselines that a cell is compared with, on every machine that has one."""
+    stack = cell_id.split("/")[0]
+    family = stack if stack in ("unsloth", "reference") else parse_name(stack)[0]
+    experiment = experiment_of(cell_id, family)
+    found = [b for b in baseline_files.load_all(baselines_dir()) if b.experiment == experiment]
+    if not found:
+        raise InputError(
+            f"no baseline of {experiment} in {baselines_dir()}. `harness baseline update {cell_id} "
+            "--reason ...` makes one; `harness baseline list` shows what there is."
+        )
+    for one in found:
+        console.print(tables.render(one), soft_wrap=True)

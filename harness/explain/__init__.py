@@ -1,0 +1,1 @@
+"""Two runs' first steps taken apart, and the first thing that differs."""

@@ -1,0 +1,1 @@
+"""Known regressions, injected on purpose: which check sees each."""

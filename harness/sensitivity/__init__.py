@@ -1,0 +1,1 @@
+"""What slowdown is found, and how often: the rule beside those of other tools on the same process pairs."""

@@ -1,0 +1,117 @@
+"""Process pairs measured with slowdowns of known size, kept as JSON lines: one line a pair and slowdown."""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import CorruptRecordError, StorageError, first_problem
+from harness.throughput.turns import paired_log_ratio
+
+Kind = Literal["sleep", "matmul", "loss"]
+
+
+class Block(BaseModel):
+    """Turns of one process pair under one slowdown.
+
+    Attributes:
+        pair: Number of the process pair; blocks of one pair share its luck.
+        kind: What slows: the plugin of that name in `fixtures/slowdowns`.
+        size: Injected slowdown as a share of the other side's step time; 0 is none.
+        slowed: The process that was slowed; the two take it in turns from pair to pair.
+        plain_s: Wall seconds of each step of the other, turn by turn.
+        slowed_s: Wall seconds of each step of the slowed one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    pair: int = Field(ge=0)
+    kind: Kind
+    size: float = Field(ge=0)
+    slowed: Literal["a", "b"]
+    plain_s: tuple[float, ...] = Field(min_length=1)
+    slowed_s: tuple[float, ...] = Field(min_length=1)
+
+    @property
+    def sides(self) -> "Sides":
+        """Its times, the slowed ones last."""
+        return Sides(self.plain_s, self.slowed_s)
+
+
+_FEWEST_TURNS = 4
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What a rule sees of a process pair: wall seconds of the steps before and after a change."""
+
+    before: tuple[float, ...]
+    after: tuple[float, ...]
+
+    @cached_property
+    def log_ratio(self) -> float:
+        """What the gate makes of it: log(after / before), above 0 where it became slower."""
+        return paired_log_ratio(self.before, self.after)
+
+    @property
+    def own_error(self) -> float:
+        """Standard error of the log ratio by its own turns, NaN for fewer than four.
+
+        Source:
+            R. McGill, J. W. Tukey, W. A. Larsen, "Variations of box plots", The American Statistician 32
+            (1978): 1.25 / 1.35 times the interquartile range over the root of the number, for a median.
+        """
+        if len(self.before) < _FEWEST_TURNS:
+            return math.nan
+        ratios = [math.log(b / a) for a, b in zip(self.before, self.after, strict=True)]
+        errors = [_error_of_median(half) for half in (ratios[::2], ratios[1::2])]
+        return math.hypot(*errors) / 2
+
+    @cached_property
+    def exchanged(self) -> "Sides":
+        """The same with the roles exchanged."""
+        return Sides(self.after, self.before)
+
+
+def _error_of_median(values: Sequence[float]) -> float:
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return 1.25 / 1.35 * (high - low) / math.sqrt(len(values))
+
+
+def read_pool(file: Path) -> list[Block]:
+    """Return the blocks of a file; none where there is no file.
+
+    Raises:
+        CorruptRecordError: A line is no block.
+    """
+    if not file.exists():
+        return []
+    blocks = []
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            blocks.append(Block.model_validate_json(line))
+        except ValidationError as error:
+            raise CorruptRecordError(
+                f"{file}, line {number}: {first_problem(error)}. Delete the file to measure again."
+            ) from error
+    return blocks
+
+
+def append(file: Path, blocks: Iterable[Block]) -> None:
+    """Add the blocks of a finished pair, all in one write.
+
+    Raises:
+        StorageError: Disk full or folder not writable.
+    """
+    text = "".join(f"{block.model_dump_json()}\n" for block in blocks)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise StorageError(f"{file} cannot be written: {error}") from error

@@ -1,0 +1,1 @@
+"""Stacks: from a release's day to an environment on disk, from a registry or from a wheelhouse."""

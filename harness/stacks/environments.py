@@ -1,0 +1,98 @@
+"""Environments: a stack's packages on disk, built once (by uv, or from a wheelhouse) and kept in the cache."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from filelock import FileLock
+
+from harness.errors import StackBuildError
+from harness.locations import cache_dir
+from harness.record import write_json_atomically
+from harness.stacks import wheelhouse
+from harness.stacks.stack import Stack
+from harness.stacks.uv_tool import find_links, run_uv
+
+Say = Callable[[str], None]
+
+
+def python_of(stack: Stack) -> Path:
+    """Return where the stack's interpreter is, built or not."""
+    return stack.interpreter or folder_of(stack) / "bin" / "python"
+
+
+def is_built(stack: Stack) -> bool:
+    """Whether the environment is complete."""
+    return stack.interpreter is not None or _manifest(stack).exists()
+
+
+def ensure(stack: Stack, say: Say = lambda message: None) -> Path:
+    """Build the stack's environment unless it is there; return its interpreter.
+
+    Safe against other processes doing the same; an interrupted build is started over.
+
+    Raises:
+        StackBuildError: uv failed; the message ends with what uv said.
+    """
+    if stack.interpreter is not None:
+        return stack.interpreter
+    folder = folder_of(stack)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StackBuildError(
+            f"cannot build stack {stack.name}: {folder.parent}: {error.strerror}. HARNESS_CACHE "
+            "chooses another folder."
+        ) from error
+    with FileLock(f"{folder}.lock"):
+        if not is_built(stack):
+            say(f"building {stack.name} ({stack.where}): {len(stack.versions)} packages")
+            _build(stack, folder)
+    return python_of(stack)
+
+
+def folder_of(stack: Stack) -> Path:
+    """Return the folder that the harness builds the stack in; its digest is in the name."""
+    return cache_dir() / "stacks" / f"{stack.name}-{stack.where}-{stack.digest}"
+
+
+def _manifest(stack: Stack) -> Path:
+    return folder_of(stack) / "stack.json"
+
+
+def _build(stack: Stack, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if stack.wheels is not None:
+        wheelhouse.build(stack, folder)
+    else:
+        _build_from_registry(stack, folder)
+    manifest = {"name": stack.name, "where": stack.where, "overrides": stack.overrides}
+    write_json_atomically(_manifest(stack), json.dumps(manifest, indent=1) + "\n")
+
+
+def _build_from_registry(stack: Stack, folder: Path) -> None:
+    purpose = f"build stack {stack.name} ({stack.where})"
+    run_uv("venv", "--quiet", "--python", stack.python, str(folder), purpose=purpose)
+    lock = folder / "requirements.lock"
+    lock.write_text(stack.lock, encoding="utf-8")
+    install = ["pip", "install", "--quiet", "--python", str(python_of(stack))]
+    install += ["--no-deps", "--require-hashes", "--requirement", str(lock)]
+    links = find_links()
+    try:
+        if stack.where == "gpu":
+            run_uv(*install, purpose=purpose)
+        elif links:
+            run_uv(*install, *links, purpose=purpose)
+        else:
+            run_uv(*install, "--torch-backend", "cpu", purpose=purpose)
+    except StackBuildError as error:
+        if not links or stack.where == "gpu":
+            raise
+        # The user's own wheels may lack the CPU build of torch: take it from PyTorch's index.
+        try:
+            run_uv(*install, "--torch-backend", "cpu", purpose=purpose)
+        except StackBuildError as again:
+            raise StackBuildError(
+                f"{again}\nBefore that, with the wheel folders set for pip: {error}"
+            ) from error
