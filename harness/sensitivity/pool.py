@@ -1,8 +1,6 @@
 """Process pairs measured with slowdowns of known size, kept as JSON lines: one line a pair and slowdown."""
 
-import math
-import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import CorruptRecordError, StorageError, first_problem
-from harness.throughput.turns import paired_log_ratio
+from harness.throughput.turns import own_error, paired_log_ratio
 
 Kind = Literal["sleep", "matmul", "loss"]
 
@@ -43,9 +41,6 @@ class Block(BaseModel):
         return Sides(self.plain_s, self.slowed_s)
 
 
-_FEWEST_TURNS = 4
-
-
 @dataclass(frozen=True)
 class Sides:
     """What a rule sees of a process pair: wall seconds of the steps before and after a change."""
@@ -60,27 +55,13 @@ class Sides:
 
     @property
     def own_error(self) -> float:
-        """Standard error of the log ratio by its own turns, NaN for fewer than four.
-
-        Source:
-            R. McGill, J. W. Tukey, W. A. Larsen, "Variations of box plots", The American Statistician 32
-            (1978): 1.25 / 1.35 times the interquartile range over the root of the number, for a median.
-        """
-        if len(self.before) < _FEWEST_TURNS:
-            return math.nan
-        ratios = [math.log(b / a) for a, b in zip(self.before, self.after, strict=True)]
-        errors = [_error_of_median(half) for half in (ratios[::2], ratios[1::2])]
-        return math.hypot(*errors) / 2
+        """Standard error of the log ratio by its own turns, NaN for fewer than four."""
+        return own_error(self.before, self.after)
 
     @cached_property
     def exchanged(self) -> "Sides":
         """The same with the roles exchanged."""
         return Sides(self.after, self.before)
-
-
-def _error_of_median(values: Sequence[float]) -> float:
-    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
-    return 1.25 / 1.35 * (high - low) / math.sqrt(len(values))
 
 
 def read_pool(file: Path) -> list[Block]:

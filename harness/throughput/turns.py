@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 Figure = Literal["step", "evaluation", "start_up"]
 """What is compared: an optimizer step, an evaluation, and the time from nothing to the end of step 1."""
 
+_FEWEST_TURNS = 4
 _RECENT = 10
 """Steps that say how long a step takes now: an epoch of the fixtures, whose batches differ in length."""
 
@@ -52,6 +53,9 @@ class Schedule(BaseModel):
         steps: Measured steps of each side.
         evaluate_every: Measured steps from one evaluation of each side to the next; odd, so that the sides
             alternate in having trained last before it.
+        own_error: Standard error of a pair's log ratio, by its own turns, above which it was disturbed and
+            takes `steps` more.
+        rounds: Times `steps` at most.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -59,6 +63,8 @@ class Schedule(BaseModel):
     warm_up: int = 8
     steps: int = 60
     evaluate_every: int = 9
+    own_error: float = 0.01
+    rounds: int = 3
 
 
 class Times(BaseModel):
@@ -98,6 +104,38 @@ def paired_log_ratio(a: Sequence[float], b: Sequence[float]) -> float:
     """
     ratios = [math.log(later / earlier) for earlier, later in zip(a, b, strict=True)]
     return statistics.fmean(statistics.median(half) for half in (ratios[::2], ratios[1::2]) if half)
+
+
+def own_error(a: Sequence[float], b: Sequence[float]) -> float:
+    """Return the standard error of `paired_log_ratio` by its own turns, NaN for fewer than four.
+
+    Args:
+        a: Wall seconds of A, turn by turn.
+        b: Those of B.
+
+    Source:
+        R. McGill, J. W. Tukey, W. A. Larsen, "Variations of box plots", The American Statistician 32
+        (1978): 1.25 / 1.35 times the interquartile range over the root of the number, for a median.
+    """
+    if len(a) < _FEWEST_TURNS:
+        return math.nan
+    ratios = [math.log(later / earlier) for earlier, later in zip(a, b, strict=True)]
+    errors = [_error_of_median(half) for half in (ratios[::2], ratios[1::2])]
+    return math.hypot(*errors) / 2
+
+
+def _error_of_median(values: Sequence[float]) -> float:
+    low, _, high = statistics.quantiles(values, n=4, method="inclusive")
+    return 1.25 / 1.35 * (high - low) / math.sqrt(len(values))
+
+
+def _is_wanting(steps: Sequence[tuple[float, float]], schedule: Schedule) -> bool:
+    """Whether a pair with these turns needs another."""
+    rounds, unfinished = divmod(len(steps), schedule.steps)
+    if unfinished or not rounds:
+        return True
+    a, b = zip(*steps, strict=True)
+    return rounds < schedule.rounds and own_error(a, b) > schedule.own_error
 
 
 def take_turns(
@@ -154,13 +192,18 @@ class Turns:
     ) -> Pair:
         """Take the turns of a schedule with two warm sides; the pair has no start-up.
 
+        A pair that was disturbed takes more turns. What decides on that is their spread, which is the same
+        whichever side is slower, so that it favours neither.
+
         Args:
             schedule: How much of everything; nothing is warmed up.
             slowdown_a: Share of B's recent step time that A's injected slowdown takes.
             slowdown_b: The same of B.
         """
-        steps, evaluations = [], []
-        for number in range(schedule.steps):
+        steps: list[tuple[float, float]] = []
+        evaluations = []
+        while _is_wanting(steps, schedule):
+            number = len(steps)
             # Of the other side's, which is not slowed down itself.
             levels = slowdown_a * self._usual(1), slowdown_b * self._usual(0)
             steps.append(self._step(number, levels))

@@ -1,6 +1,7 @@
 """Two sides taking turns, with sides whose times are known."""
 
 import math
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -162,3 +163,19 @@ def test_a_hiccup_in_a_few_steps_does_not_count() -> None:
     clock = Clock(slow=lambda order: 10.0 if order % 11 == 0 else 1.0)
     pair = Turns(Side("A", clock), Side("B", clock, step_s=0.11)).measure(Schedule())
     assert pair.log_ratio("step") == pytest.approx(math.log(1.1))
+
+
+def disturbed(turns: int) -> Callable[[int], float]:
+    """A machine that is up to twice as slow, at random, during so many orders."""
+    chance = random.Random(1)
+    return lambda order: 1 + chance.random() if order <= turns else 1.0
+
+
+@pytest.mark.parametrize(("orders", "steps"), [(0, 20), (24, 40), (40, 60), (1_000, 60)])
+def test_a_disturbed_pair_takes_more_turns(orders: int, steps: int) -> None:
+    clock = Clock(disturbed(orders))
+    schedule = Schedule(steps=20, evaluate_every=1_000)
+    pair = Turns(Side("A", clock), Side("B", clock, step_s=0.105)).measure(schedule)
+    assert len(pair.a.step) == len(pair.b.step) == steps
+    if orders < 1_000:
+        assert pair.log_ratio("step") == pytest.approx(math.log(1.05), abs=0.02)
