@@ -1,0 +1,70 @@
+"""Records and other results as files: whole or not at all."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from harness.errors import CorruptRecordError, StorageError, first_problem
+from harness.record.record import SCHEMA_VERSION, Record
+
+
+def write_json_atomically(path: Path, text: str) -> None:
+    """Write `text` so that a reader sees the old file or the whole new one.
+
+    Raises:
+        StorageError: The folder is not writable or the disk is full; nothing half-written stays.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as handle:
+            temporary = Path(handle.name)
+            handle.write(text)
+            handle.flush()
+            os.fsync(handle.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        raise StorageError(
+            f"cannot write {path}: {error.strerror}. Free some space or choose another folder; "
+            "records written so far are kept."
+        ) from error
+
+
+def write_record(record: Record, path: Path) -> None:
+    """Write one record atomically as JSON."""
+    write_json_atomically(path, record.model_dump_json(indent=1) + "\n")
+
+
+def read_record(path: Path) -> Record:
+    """Read and validate one record.
+
+    Raises:
+        CorruptRecordError: Truncated, not a record, or of a schema this version does not know.
+    """
+    try:
+        data = from_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CorruptRecordError(
+            f"{path} is not a readable record ({error}). Delete it and run its cell again."
+        ) from error
+    version = data.get("schema_version") if isinstance(data, dict) else None
+    if version != SCHEMA_VERSION:
+        raise CorruptRecordError(
+            f"{path} has schema_version {version!r}; this harness reads {SCHEMA_VERSION}. "
+            "Read it with the release that wrote it, or delete it and run its cell again."
+        )
+    try:
+        return Record.model_validate(data)
+    except ValidationError as error:
+        problem = first_problem(error)
+        raise CorruptRecordError(
+            f"{path} is not a valid record: {problem.where}: {problem.reason}. Delete it and run its cell again."
+        ) from error
