@@ -80,14 +80,16 @@ def compare(
     useful = {name: band for name, band in bands.items() if _is_useful(name, band)}
     evidence["bands"] = {name: band.model_dump() for name, band in bands.items()}
     evidence["not_judged"] = unseen = [name for name in figures if name not in useful]
-    if not useful:
+    # A wide band cannot say that all is well; what is outside of it is outside all the same.
+    outside = [name for name, band in bands.items() if _is_worse(name, figures[name], band)]
+    if not useful and not outside:
         why = "its repeats spread too far to see a change by half" if bands else "it lacks them"
         return answer(Outcome.UNCALIBRATED, f"{measured}; the baseline has no useful band: {why}")
-    evidence["ratios"] = ratios = {n: figures[n] / band.center for n, band in useful.items()}
+    evidence["ratios"] = ratios = {n: figures[n] / band.center for n, band in bands.items()}
     evidence["baseline_release"] = baseline.release
-    outside = [name for name, band in useful.items() if _is_worse(name, figures[name], band)]
-    named = outside or [_worst(ratios)]
-    comparison = "; ".join(_sentence(name, figures[name], useful[name], shown) for name in named)
+    named = outside or [_worst({name: ratios[name] for name in useful})]
+    comparison = "; ".join(_sentence(name, figures[name], bands[name], shown) for name in named)
+    unseen = [name for name in unseen if name not in outside]
     note = f"; no useful band for {', '.join(unseen)}" if unseen else ""
     if outside and disturbed:
         why = f"but the run was disturbed and says nothing: {'; '.join(disturbed)}"

@@ -205,6 +205,20 @@ def test_load_while_nothing_is_timed_disturbs_nothing() -> None:
     assert judge(run(0.147, conditions=elsewhere), Context(baseline=STEADY)).outcome is Outcome.FAIL
 
 
+def test_what_is_outside_a_band_too_wide_to_pass_fails() -> None:
+    scattered = from_records(
+        [run(0.073, eval_wall_s=w, repeat=i) for i, w in enumerate((0.10, 0.12, 0.14, 0.12, 0.12))]
+    )
+    within, outside = (
+        judge(run(0.073, eval_wall_s=w), Context(baseline=scattered)) for w in (0.15, 0.9)
+    )
+
+    assert within.evidence["not_judged"] == ["eval_tokens_per_s", "eval_s"]
+    assert within.outcome is Outcome.PASS
+    assert outside.outcome is Outcome.FAIL
+    assert "0.9 s an evaluation is 7.542 x the baseline" in outside.message
+
+
 def test_figure_without_a_useful_band_is_named_beside_the_others() -> None:
     scattered = from_records(
         [run(0.073, eval_wall_s=w, repeat=i) for i, w in enumerate((0.05, 0.08, 0.11))]
