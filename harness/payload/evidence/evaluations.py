@@ -43,9 +43,9 @@ class EvaluationEvidence(TrainerCallback):  # type: ignore[misc]
         def evaluate(*args: Any, **kwargs: Any) -> Any:
             self._clear()
             self._evaluating = True
-            self._started = time.perf_counter() - self._phases.aside_s
             try:
                 with self._phases.within("eval"):
+                    self._started = time.perf_counter() - self._phases.aside_s
                     return original(*args, **kwargs)
             finally:
                 self._evaluating = False
