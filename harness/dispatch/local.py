@@ -76,9 +76,14 @@ class LocalDispatcher:
                 while pending:
                     done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
                     yield from (future.result() for future in done)
-            except BaseException:
+            except BaseException as error:
                 self._cancel.set()
                 pool.shutdown(wait=True, cancel_futures=True)
+                if isinstance(error, RuntimeError) and isinstance(
+                    error.__context__, KeyboardInterrupt
+                ):
+                    # CPython: Ctrl-C within Condition.wait can end as "release unlocked lock".
+                    raise KeyboardInterrupt from None
                 raise
 
     def _one(self, run: Run) -> Result:
