@@ -60,12 +60,8 @@ def compare(
         name: Of this one figure; the quantity where there is but one.
         of_dtype: In place of the record's.
     """
-    hardware = record.hardware
-    on_gpu = hardware.device_capability is not None or (
-        hardware.kind == "native" and hardware.compute_capability is not None
-    )
     tolerance = tolerances.shipped().find(of, quantity, of_dtype or dtype(record))
-    return Comparison(name or quantity, deviation, tolerance, on_gpu)
+    return Comparison(name or quantity, deviation, tolerance, record.hardware.on_gpu)
 
 
 def relative(a: float, b: float) -> float:

@@ -83,21 +83,13 @@ def pair(records: Iterable[Record]) -> list[Pairing]:
     real: dict[tuple[str, ...], Record] = {}
     for record in sorted(records, key=lambda record: record.started_at):
         if record.status == "COMPLETED" and record.fault is None and not record.extras:
-            side = real if computed_on_gpu(record) else emulated
+            side = real if record.hardware.on_gpu else emulated
             side[_experiment(record)] = record
     return [
         Pairing(emulated[key], real[key])
         for key in sorted(real)
         if key in emulated and emulated[key].hardware.kind == "emulated"
     ]
-
-
-def computed_on_gpu(record: Record) -> bool:
-    """Whether tensors lived on a GPU."""
-    hardware = record.hardware
-    return hardware.device_capability is not None or (
-        hardware.kind == "native" and hardware.compute_capability is not None
-    )
 
 
 def shown_card(record: Record) -> str:

@@ -43,6 +43,13 @@ class HardwareInfo(Data):
     """Parts of the library under test that the emulation stands in for."""
 
     @property
+    def on_gpu(self) -> bool:
+        """Whether tensors lived on a GPU."""
+        return self.device_capability is not None or (
+            self.kind == "native" and self.compute_capability is not None
+        )
+
+    @property
     def emulation(self) -> str:
         """How to label what this hardware gave: empty, `emulated` or `emulated over NVIDIA H100`."""
         if self.kind == "native":
