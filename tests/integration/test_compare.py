@@ -61,7 +61,7 @@ def test_steps_are_ordered_one_by_one_and_beyond_the_recipes_epochs(cell_id: str
 
 @pytest.mark.parametrize("slowdown", SLOWDOWNS, ids=lambda path: path.stem)
 def test_a_slowed_side_is_seen_beside_an_equal_one(slowdown: Path) -> None:
-    schedule = Schedule(warm_up=6, steps=30, evaluate_every=29)
+    schedule = Schedule(warm_up=6, steps=30, evaluate_every=29, rounds=1)
     with pair(experiment(REFERENCE), experiment(REFERENCE, slowdown)) as (a, b):
         turns = Turns(a, b)
         start_up = turns.warm_up(schedule.warm_up)

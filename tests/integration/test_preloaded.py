@@ -37,7 +37,7 @@ def preloaded() -> Iterator[Plan]:
 def figures(record: Record) -> dict[str, object]:
     """Return all that is measured but for times, memory and where the run was."""
     evaluations = [e.model_dump(exclude={"wall_s"}) for e in record.evaluations]
-    steps = [s.model_dump(exclude={"wall_s"}) for s in record.steps]
+    steps = [s.model_dump(exclude={"wall_s", "memory_bytes"}) for s in record.steps]
     kept = {"adapter", "base_weights", "precision", "scaler", "probe", "rows", "fault"}
     assert record.executed is not None
     executed = record.executed.model_dump(exclude={"arguments", "requested", "environment"})
