@@ -26,6 +26,10 @@ Source:
 """
 
 
+TIMED = {"throughput": ("train", "eval"), "start_up": ("import", "load", "data", "train")}
+"""Check, or family of figures -> the phases in which a disturbed machine makes them worse."""
+
+
 def disturbances(record: Record, phases: Collection[str] = ()) -> list[str]:
     """Return what disturbed a run, one sentence each; empty where nothing is known to.
 

@@ -109,10 +109,15 @@ def _load(path: Path) -> dict[str, Profile]:
     return profiles
 
 
+def is_shown(slug: str) -> bool:
+    """Whether a slug is of a card that the library is only shown, on the CPU or over another card."""
+    return slug.endswith(EMULATED) or OVER in slug
+
+
 def _parse(slug: str, fields: Any, path: Path) -> Profile:
     if not isinstance(fields, dict):
         raise ConfigError(f"{path}: profiles.{slug} = {fields!r}: expected a table.")
-    if slug == "gpu" or slug.endswith(EMULATED) or OVER in slug:
+    if slug == "gpu" or is_shown(slug):
         raise ConfigError(
             f"{path}: profiles.{slug}: `gpu` stands for any GPU, `...{EMULATED}` and `...{OVER}...` "
             "for an emulated card; choose another slug."

@@ -6,7 +6,7 @@ from typing import Any
 from harness.baselines.bands import MIN_REPEATS, Band
 from harness.baselines.baseline import Comparable
 from harness.checks import Context, verdict
-from harness.conditions import disturbances
+from harness.conditions import TIMED, disturbances
 from harness.figures import OVER_REFERENCE, worse
 from harness.record import Record
 from harness.reference_ratio import ratios as over_reference
@@ -25,7 +25,6 @@ def compare(
     shown: Callable[[str, float], str],
     diagnosis: tuple[str, ...],
     advice: tuple[str, ...],
-    timed: tuple[str, ...] = (),
 ) -> Verdict:
     """Judge `figures` against their bands; only the worse side of a band can FAIL.
 
@@ -39,9 +38,9 @@ def compare(
         shown: Turns a figure's name and value into text with its unit.
         diagnosis: Causes to name on a FAIL.
         advice: What to change on a FAIL.
-        timed: The phases in which a disturbed machine makes the figures worse; none for memory.
     """
     evidence: dict[str, Any] = {**figures}
+    timed = TIMED.get(check, ())
     disturbed = disturbances(record, timed) if timed else []
     if disturbed:
         evidence["disturbed"] = disturbed

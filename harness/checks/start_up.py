@@ -37,5 +37,4 @@ def judge(record: Record, context: Context) -> Verdict:
             "run the cell again, alone on the machine",
             "the part that is named says where to look: import, load, data and trainer, first step",
         ),
-        timed=("import", "load", "data", "train"),
     )

@@ -49,7 +49,6 @@ def judge(record: Record, context: Context) -> Verdict:
             "run the cell again, alone on the machine",
             "if it stays slow, compare its executed path with the last release that passed",
         ),
-        timed=("train", "eval"),
     )
     if used is None:
         return judged

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from harness.baselines import files as baseline_files
 from harness.baselines.baseline import experiment_of
 from harness.baselines.update import update
+from harness.cli.terminal import console, interruptible
 from harness.errors import InputError
 from harness.locations import baselines_dir
 from harness.matrix import DEFAULT_MATRIX, Overrides
@@ -19,7 +19,6 @@ from harness.stacks.stack import parse_name
 app = typer.Typer(
     help="What throughput, start-up and memory are compared with.", no_args_is_help=True
 )
-console = Console()
 
 
 @app.command("update")
@@ -35,11 +34,8 @@ def update_baselines(
     """Run cells alone on this machine and approve their figures: a file to review and commit."""
     plan = Plan(Options(matrix, Overrides(model, data, scale), jobs=1, fresh=True))
     cells = [plan.matrix.cell(cell_id) for cell_id in dict.fromkeys(cell_ids)]
-    try:
+    with interruptible("no baseline was written"):
         done = update(plan, cells, runs, reason, console)
-    except KeyboardInterrupt:
-        console.print("interrupted; no baseline was written")
-        raise typer.Exit(2) from None
     for one in done:
         console.print(tables.render_update(one), soft_wrap=True)
 

@@ -4,21 +4,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from harness.cli.terminal import console, interruptible, say
 from harness.errors import SelectionError
 from harness.locations import FIXTURES
 from harness.matrix import DEFAULT_MATRIX, Matrix, Overrides
 from harness.plan import Options, Plan, command_line
-from harness.profiles import EMULATED, OVER
+from harness.profiles import is_shown
 from harness.reports import throughput as table_of_throughput
 from harness.reports.table_file import write_table
 from harness.stacks.stack import LIVE
 from harness.throughput.pairs import Contest
 from harness.throughput.pairs import compare as compare_pairs
 from harness.throughput.sequential import LOOKS, Design
-
-console = Console()
 
 
 def compare(
@@ -55,14 +53,11 @@ def compare(
         slowdown=level,
         design=Design(max_pairs=max_pairs),
     )
-    try:
+    with interruptible("finished pairs are kept, run the same command to go on"):
         answer = compare_pairs(contest, console, fresh=fresh)
-    except KeyboardInterrupt:
-        console.print("interrupted; finished pairs are kept, run the same command to go on")
-        raise typer.Exit(2) from None
     console.print(table_of_throughput.render(answer))
     path = write_table("throughput", table_of_throughput.markdown(answer, command_line()))
-    console.print(f"table: {path}", soft_wrap=True, markup=False)
+    say(f"table: {path}")
     raise typer.Exit(answer.exit_code)
 
 
@@ -83,9 +78,4 @@ def common_cell(matrix: Matrix, a: str, b: str) -> tuple[str, str]:
         raise SelectionError(
             f"the matrix has no cell that {names[0]} and {names[1]} share; give the ids of two cells."
         )
-    return min(shared, key=lambda ids: _is_shown(cells[ids[0]].hardware))
-
-
-def _is_shown(hardware: str) -> bool:
-    """Whether the slug is of a card that the library is only shown."""
-    return hardware.endswith(EMULATED) or OVER in hardware
+    return min(shared, key=lambda ids: is_shown(cells[ids[0]].hardware))

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from harness.cli.terminal import console, say
 from harness.errors import InputError
 from harness.history.record_query import find_runs
 from harness.history.series import Order, trace
@@ -42,6 +42,5 @@ def history(
     if as_json:
         typer.echo(json.dumps(table.as_data(trends, page), indent=1, allow_nan=False))
         return
-    console = Console()
     console.print(table.render(trends, every=every or bool(figure)))
-    console.print(f"plots: {page}", soft_wrap=True, markup=False)
+    say(f"plots: {page}")

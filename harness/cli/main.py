@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,7 @@ from harness.cli.compare import compare
 from harness.cli.fidelity import fidelity
 from harness.cli.history import history
 from harness.cli.sensitivity import sensitivity
+from harness.cli.terminal import console, interruptible, say
 from harness.doctor.diagnosis import as_dict, diagnose, render
 from harness.errors import HarnessError
 from harness.experiment import describe, prepare
@@ -52,7 +52,6 @@ app.command()(compare)
 app.command()(sensitivity)
 app.command()(history)
 app.add_typer(cli_baseline.app, name="baseline")
-console = Console()
 
 MatrixFile = Annotated[Path, typer.Option("--matrix", help="Matrix file.")]
 Model = Annotated[str | None, typer.Option(help="A checkpoint folder in place of the fixture.")]
@@ -93,7 +92,7 @@ def run(
     """Run cells, in the default matrix or not, judge them and write a report."""
     options = Options(matrix, Overrides(model, data, scale), jobs, fresh, timeout, fault)
     plan = Plan(options)
-    with _interruptible():
+    with interruptible():
         result, folder = run_gate(plan, [plan.matrix.cell(c) for c in cell_ids], console)
     terminal.show(result, folder / reports.PAGE_NAME, console)
     raise typer.Exit(result.exit_code)
@@ -114,7 +113,7 @@ def explain(
 ) -> None:
     """Take the first step of two cells apart and name the first thing that differs."""
     plan = Plan(Options(matrix, Overrides(model, data, scale), jobs, fresh))
-    with _interruptible():
+    with interruptible():
         explanation = explain_cells(plan, a, b, console)
     console.print(explain_table.render(explanation, a, b, every=every))
     raise typer.Exit(1 if explanation.first else 0)
@@ -155,10 +154,10 @@ def faults(
     """Inject each fault of the catalogue and show which check sees it: the gate proves itself."""
     catalogue = read_catalogue()
     chosen, unharmed = catalogue.select(names or []), catalogue.clean_runs(clean)
-    with _interruptible():
+    with interruptible():
         trials = run_trials(chosen, unharmed, console, fresh=fresh)
     console.print(table_of_faults.render(trials))
-    _say(f"table: {write_table('faults', table_of_faults.markdown(trials, command_line()))}")
+    say(f"table: {write_table('faults', table_of_faults.markdown(trials, command_line()))}")
     raise typer.Exit(trials.exit_code)
 
 
@@ -181,15 +180,15 @@ def relations(
 ) -> None:
     """See whether runs that must agree do: n x 1 = 1 x n, on = off, Unsloth = plain ..."""
     plan = Plan(Options(fault=fault, fresh=fresh, preloaded=True))
-    with _interruptible(), closing(plan):
+    with interruptible(), closing(plan):
         outcome = run_sheet(plan, names or [], cell or [], search, seed, console)
     console.print(table_of_relations.render(outcome.trials))
     for line in outcome.searched:
-        _say(line)
+        say(line)
     if calibrate:
         typer.echo(table_of_relations.tolerances(outcome.all_trials, command_line()))
     text = table_of_relations.markdown(outcome.trials, outcome.searched, command_line())
-    _say(f"table: {write_table('relations', text)}")
+    say(f"table: {write_table('relations', text)}")
     raise typer.Exit(outcome.exit_code)
 
 
@@ -248,11 +247,11 @@ def add_stack(
         raise typer.BadParameter("an override needs its reason", param_hint="--because")
     overrides = [Override(requirement=text, reason=because or "") for text in override or ()]
     where: Where = "gpu" if detect().gpus else "cpu"
-    added = resolve.add(release, say=_say, refresh=refresh, where=where, overrides=overrides)
+    added = resolve.add(release, say=say, refresh=refresh, where=where, overrides=overrides)
     for departure in added.overrides:
-        _say(f"departs from its day: {departure}")
+        say(f"departs from its day: {departure}")
     if added.status != "present":
-        _say(f"train it: harness run unsloth-{added.release}/a100-emulated/auto/mild")
+        say(f"train it: harness run unsloth-{added.release}/a100-emulated/auto/mild")
 
 
 @stack_app.command("export")
@@ -270,27 +269,10 @@ def export_stacks(
     """Make a folder of wheels for a GPU machine without a registry, and the command to run there."""
     chosen = names or wheelhouse_export.stacks_of(load_matrix(matrix).releases)
     locked = [stacks.load_stack(name, "gpu") for name in chosen]
-    made = wheelhouse_export.export(locked, wheelhouse, python, beside, _say)
+    made = wheelhouse_export.export(locked, wheelhouse, python, beside, say)
     size = sum(path.stat().st_size for path in wheelhouse.glob("*.whl"))
-    _say(f"{wheelhouse}: {size / 2**20:.0f} MiB for Python {made.python}")
-    _say(
-        f"there: GATE_SECONDS=540 bash {wheelhouse / wheelhouse_export.SCRIPT} harness run CELL..."
-    )
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """End with code 2 on Ctrl-C."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        # Here, not in main(): the command line library ends the process with a code of its own.
-        console.print("interrupted; finished cells are kept, run the same command to go on")
-        raise typer.Exit(2) from None
-
-
-def _say(message: str) -> None:
-    console.print(message, soft_wrap=True, markup=False)
+    say(f"{wheelhouse}: {size / 2**20:.0f} MiB for Python {made.python}")
+    say(f"there: GATE_SECONDS=540 bash {wheelhouse / wheelhouse_export.SCRIPT} harness run CELL...")
 
 
 def main() -> None:

@@ -3,13 +3,12 @@
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from harness.cli.terminal import console, interruptible, say
 from harness.plan import Options, Plan, command_line
 from harness.reports.table_file import write_table
 
 DEFAULT_CELL = "reference-2026.10.9/cpu/float32/mild"
-console = Console()
 
 
 def sensitivity(
@@ -39,15 +38,12 @@ def sensitivity(
     plan = Plan(Options())
     fault = leak_fault() if leaks else None
     source = Source.of(plan, plan.matrix.cell(cell))
-    try:
+    with interruptible("finished pairs are kept, run the same command to go on"):
         pool = measure_pairs(source, pairs, console, minutes=minutes, fresh=fresh)
         leaked = measure_leaks(fault, leaks, console, fresh=fresh) if fault else []
         console.print(f"  {len(RULES)} rules on sequences drawn from the pairs: two minutes")
         with console.status("") as status:
             found = list(rates(pool, RULES, sequences=sequences, say=status.update))
-    except KeyboardInterrupt:
-        console.print("interrupted; finished pairs are kept, run the same command to go on")
-        raise typer.Exit(2) from None
     study = table.Study(
         cell=cell,
         device=next(iter(source.experiments.values())).target.device,
@@ -59,5 +55,5 @@ def sensitivity(
     )
     console.print(table.render(study))
     path = write_table("sensitivity", table.markdown(study, command_line()))
-    console.print(f"table: {path}", soft_wrap=True, markup=False)
+    say(f"table: {path}")
     raise typer.Exit(study.exit_code)

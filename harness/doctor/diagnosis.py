@@ -10,7 +10,7 @@ from harness.doctor.report import Diagnosis, Subject, as_dict, render
 from harness.errors import ConfigError
 from harness.hardware import Machine, profile, resolve
 from harness.models.gemma3 import architecture
-from harness.profiles import EMULATED, GIB, OVER, Profile
+from harness.profiles import GIB, Profile, is_shown
 
 __all__ = ["Diagnosis", "as_dict", "diagnose", "render"]
 
@@ -68,7 +68,7 @@ def examine(machine: Machine, hardware: str | None) -> Subject:
     slug = hardware or (machine.gpus[0].slug if machine.gpus else "cpu")
     if slug == "cpu":
         return _cpu(machine)
-    if slug.endswith(EMULATED) or OVER in slug:
+    if is_shown(slug):
         target = resolve(slug, machine)
         where = target.device if target.on_gpu else "the CPU"
         note = f"emulation trains on {where}: the figures below are for the real card"

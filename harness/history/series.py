@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from packaging.version import InvalidVersion, Version
 
 from harness.baselines.baseline import Comparable
+from harness.conditions import TIMED
 from harness.errors import SelectionError
 from harness.figures import family, worse
 from harness.history.change_points import ChangePoint, find_change_points
@@ -22,9 +23,6 @@ MIN_CHANGE = 0.01
 """Relative change of a speed, a duration or a peak of memory that is worth a line: a policy."""
 MIN_LOSS_CHANGE = 0.001
 """The same for eval_loss, which repeats to the bit on one machine."""
-
-_TIMED = {"throughput": {"train", "eval"}, "start_up": {"import", "load", "data", "train"}}
-"""Family of figures -> phases in which a disturbed machine makes them worse, as its check has it."""
 
 
 class Order(StrEnum):
@@ -192,7 +190,7 @@ def trace(
 
 def _counts(run: Run, figure: str) -> bool:
     """Whether the machine was undisturbed while a figure was timed; memory and losses always count."""
-    return not run.disturbed or _TIMED.get(family(figure), set()).isdisjoint(run.disturbed)
+    return not run.disturbed or set(run.disturbed).isdisjoint(TIMED.get(family(figure), ()))
 
 
 def _is_of(run: Run, patterns: Sequence[str]) -> bool:

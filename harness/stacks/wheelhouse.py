@@ -95,10 +95,11 @@ def stack(locked: Stack, house: Path) -> Stack:
             f"too: harness stack export {locked.name} --wheelhouse FOLDER."
         )
     here = platform.python_version()
-    if manifest.python != ".".join(here.split(".")[:2]):
+    minor = ".".join(here.split(".")[:2])
+    if manifest.python != minor:
         raise ConfigError(
             f"the wheelhouse {house} is for Python {manifest.python}, this is {here}. Export it with "
-            f"--python {'.'.join(here.split('.')[:2])}."
+            f"--python {minor}."
         )
     wheels = {wheel.package: wheel for wheel in manifest.stacks[locked.name]}
     machine = machine_versions()
