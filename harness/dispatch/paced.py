@@ -13,10 +13,9 @@ from typing import Any, Self
 from harness.collect import read_events
 from harness.dispatch.channel import Channel
 from harness.dispatch.process import kill_group, tail
-from harness.dispatch.surroundings import cell_environment
+from harness.dispatch.surroundings import start_payload
 from harness.errors import PacedRunError
 from harness.experiment import Experiment
-from harness.locations import PACKAGE
 
 _START_LIMIT_S = 600.0
 _NICE = -20
@@ -56,17 +55,17 @@ class Paced:
         job_file, self._events = experiment.write_job(self._work_dir, paced=True)
         self._output = self._work_dir / "output.txt"
         self._limit_s = experiment.timeout_s
-        gpu = experiment.target.gpu_uuid
         started = time.perf_counter()
         with self._output.open("wb") as output:
-            self._process = subprocess.Popen(
-                [python, PACKAGE / "payload", job_file],
-                cwd=self._work_dir,
-                env=cell_environment(self._work_dir, experiment.threads, gpu),
+            self._process = start_payload(
+                python,
+                job_file,
+                work_dir=self._work_dir,
+                threads=experiment.threads,
+                gpu_uuid=experiment.target.gpu_uuid,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
-                start_new_session=True,
             )
         self._channel = Channel(self._process)
         try:

@@ -19,9 +19,8 @@ from threading import Event, Lock
 from typing import Any
 
 from harness.dispatch.channel import Channel
-from harness.dispatch.surroundings import cell_environment
+from harness.dispatch.surroundings import start_payload
 from harness.experiment import Experiment
-from harness.locations import PACKAGE
 from harness.recipe import digest
 
 _IMPORT_LIMIT_S = 600.0
@@ -84,14 +83,15 @@ class Preloaded:
             ),
             encoding="utf-8",
         )
-        self._process = subprocess.Popen(
-            [python, PACKAGE / "payload", "--preload", spec],
-            cwd=self.work_dir,
-            env=cell_environment(self.work_dir, experiment.threads),
+        self._process = start_payload(
+            python,
+            "--preload",
+            spec,
+            work_dir=self.work_dir,
+            threads=experiment.threads,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,
         )
         self._channel = Channel(self._process)
         self.is_alive = True

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,11 +19,10 @@ import psutil
 from harness.collect import Ending, build_record, read_events
 from harness.dispatch.conditions_watch import ConditionsWatch
 from harness.dispatch.preloaded import CannotPreload, Child, Preloaded, PreloadedPool
-from harness.dispatch.surroundings import cell_environment
+from harness.dispatch.surroundings import start_payload
 from harness.errors import StorageError
 from harness.experiment import FIRST_STEP_FILE, Experiment
 from harness.hardware import Machine
-from harness.locations import PACKAGE
 from harness.record import Record
 
 OnEvent = Callable[[dict[str, Any]], None]
@@ -91,15 +90,15 @@ def _run(
     job_file, events_file = experiment.write_job(work_dir)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     oom_kills = _oom_kills()
-    start = time.monotonic()
-    process = place.start(job_file, work_dir / "output.txt")
-    conditions = ConditionsWatch(experiment.target.gpu_uuid)
-    watch = _Watch(process, events_file, on_event, conditions)
-    try:
-        limit, limit_text = watch.wait(experiment.timeout_s, memory_limit, cancel)
-    finally:
-        kill_group(process)
-        conditions.close()
+    # Before the process: what is on the GPU then is not the cell's.
+    with closing(ConditionsWatch(experiment.target.gpu_uuid)) as conditions:
+        start = time.monotonic()
+        process = place.start(job_file, work_dir / "output.txt")
+        watch = _Watch(process, events_file, on_event, conditions)
+        try:
+            limit, limit_text = watch.wait(experiment.timeout_s, memory_limit, cancel)
+        finally:
+            kill_group(process)
     ending = Ending(
         exit_code=process.returncode,
         duration_s=time.monotonic() - start,
@@ -129,14 +128,15 @@ class Fresh:
     def start(self, job_file: Path, output: Path) -> "subprocess.Popen[bytes]":
         """Start the payload."""
         with output.open("wb") as handle:
-            return subprocess.Popen(
-                [self.python, PACKAGE / "payload", job_file],
-                cwd=self.work_dir,
-                env=cell_environment(self.work_dir, self.threads, self.gpu_uuid),
+            return start_payload(
+                self.python,
+                job_file,
+                work_dir=self.work_dir,
+                threads=self.threads,
+                gpu_uuid=self.gpu_uuid,
                 stdin=subprocess.DEVNULL,
                 stdout=handle,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
             )
 
 

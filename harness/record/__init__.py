@@ -14,6 +14,7 @@ from harness.record.surroundings import (
     GpuConditions,
     HardwareInfo,
     StackInfo,
+    emulation_label,
     with_emulation,
 )
 from harness.record.training import (
@@ -58,6 +59,7 @@ __all__ = [
     "Tokenizer",
     "Translation",
     "TranslationScores",
+    "emulation_label",
     "read_record",
     "with_emulation",
     "write_json_atomically",

@@ -52,9 +52,7 @@ class HardwareInfo(Data):
     @property
     def emulation(self) -> str:
         """How to label what this hardware gave: empty, `emulated` or `emulated over NVIDIA H100`."""
-        if self.kind == "native":
-            return ""
-        return "emulated" if self.device_capability is None else f"emulated over {self.device}"
+        return emulation_label(self.kind, self.device_capability, self.device)
 
 
 class GpuConditions(Data):
@@ -84,6 +82,13 @@ class Conditions(Data):
     cpu_mhz: Number = None
     """Mean clock of the CPUs."""
     gpu: GpuConditions | None = None
+
+
+def emulation_label(kind: str, device_capability: str | None, device: str) -> str:
+    """Label emulated hardware, empty for native; arguments as in `HardwareInfo`."""
+    if kind == "native":
+        return ""
+    return "emulated" if device_capability is None else f"emulated over {device}"
 
 
 def with_emulation(name: str, emulation: str) -> str:

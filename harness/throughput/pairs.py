@@ -21,7 +21,7 @@ from harness.errors import CorruptRecordError, SelectionError, first_problem
 from harness.experiment import Experiment, build_inputs
 from harness.locations import reports_dir
 from harness.recipe import digest
-from harness.record import write_json_atomically
+from harness.record import emulation_label, write_json_atomically
 from harness.throughput.answer import Answer, MeasuredPair, Series, decide_all
 from harness.throughput.sequential import Decision, Design
 from harness.throughput.turns import FIGURES, Figure, Schedule, take_turns
@@ -155,14 +155,13 @@ def _describe(number: int, measured: MeasuredPair, so_far: Decision) -> str:
 
 def _empty(contest: Contest) -> Series:
     target, fault = contest.b.target, contest.b.fault_file
-    over = f" over {target.device}" if target.on_gpu else ""
     return Series(
         a=contest.a.cell.id,
         b=contest.b.cell.id,
         fault=fault.stem if fault else None,
         slowdown=contest.slowdown,
         device=target.device,
-        emulation="" if target.kind == "native" else f"emulated{over}",
+        emulation=emulation_label(target.kind, target.device_capability, target.device),
     )
 
 
