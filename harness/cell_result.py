@@ -16,6 +16,8 @@ class CellResult(BaseModel):
     verdicts: list[Verdict]
     reused: bool = False
     """The record was measured by an earlier run and not run again."""
+    place: int | None = None
+    """Place of the cell's stack in the order in which the run compares releases; None: by version."""
 
     @property
     def outcome(self) -> Outcome:

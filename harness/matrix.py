@@ -12,6 +12,7 @@ from harness.errors import ConfigError, SelectionError
 from harness.locations import FIXTURES
 from harness.profiles import OVER
 from harness.recipe import Recipe, digest, parse_recipe, parse_words
+from harness.stacks.kept_locks import MARK, is_kept
 from harness.stacks.stack import LIVE, parse_name
 from harness.stacks.stacks_file import in_order
 from harness.toml_file import read_model
@@ -94,14 +95,16 @@ class Overrides:
     data: str | None = None
     scale: str | None = None
     releases: tuple[str, ...] = ()
-    """Versions of Unsloth, `current` or `frontier`, in place of the matrix's."""
+    """Versions of Unsloth, kept locks, `current` or `frontier`, in place of the matrix's."""
 
 
 class Matrix:
     """A validated matrix file, expanded for this machine.
 
     Attributes:
-        releases: Versions of Unsloth that are compared, oldest first; last `current`, `frontier`.
+        releases: Versions of Unsloth that are compared, oldest first; last `current`, `frontier`. With a
+            kept lock among them, in the order in which they were given.
+        in_given_order: Whether they are in that order.
         cells: In file order, without duplicates.
         recipes: By name, with scale and overrides applied.
         timeout_s: Wall seconds one cell may take.
@@ -118,10 +121,8 @@ class Matrix:
             for name, fields in file.recipes.items()
         }
         given = over.releases or tuple(file.releases)
-        self.releases = [
-            *in_order(r for r in given if r not in LIVE),
-            *(name for name in LIVE if name in given),
-        ]
+        self.in_given_order = any(map(is_kept, given))
+        self.releases = list(dict.fromkeys(given)) if self.in_given_order else _oldest_first(given)
         unique = {cell.id: cell for block in file.cells for cell in self._expand(block, gpus)}
         self.cells = list(unique.values())
 
@@ -175,10 +176,15 @@ class Matrix:
         live = [name for name in self.releases if name in LIVE]
         locked = [r for r in self.releases if r not in LIVE and _is_since(r, block.since)]
         meant = {
-            "unsloth": [f"unsloth-{release}" for release in locked] + live,
+            "unsloth": [stack_of(release) for release in [*locked, *live]],
             "reference": [f"reference-{release}" for release in locked[-1:]],
         }
         return [name for stack in block.stacks for name in meant.get(stack, [stack])]
+
+
+def stack_of(release: str) -> str:
+    """Return the name of a release's stack: a live one's is its own."""
+    return release if release in LIVE else f"unsloth-{release}"
 
 
 def _slugs(entry: str, gpus: Sequence[str]) -> list[str]:
@@ -186,8 +192,16 @@ def _slugs(entry: str, gpus: Sequence[str]) -> list[str]:
     return [f"{shown}{over}{gpu}" for gpu in gpus] if real == ANY_GPU else [entry]
 
 
+def _oldest_first(given: Sequence[str]) -> list[str]:
+    return [
+        *in_order(release for release in given if release not in LIVE),
+        *(name for name in LIVE if name in given),
+    ]
+
+
 def _is_since(release: str, first: str | None) -> bool:
-    return first is None or in_order([release, first])[0] == first
+    # A kept lock's digest is no part of its version.
+    return first is None or in_order([release.partition(MARK)[0], first])[0] == first
 
 
 def split_releases(text: str | None) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from harness.experiment import Experiment, Extra, prepare
 from harness.gate import CellResult, GateResult, judge_cells
 from harness.hardware import Machine, detect
 from harness.locations import new_run_dir, reports_dir
-from harness.matrix import DEFAULT_MATRIX, Cell, Matrix, Overrides, load_matrix
+from harness.matrix import DEFAULT_MATRIX, Cell, Matrix, Overrides, load_matrix, stack_of
 from harness.progress import Progress
 from harness.reports import benchmark
 from harness.store import RecordStore
@@ -101,6 +101,15 @@ class Plan:
             preloaded=self.options.preloaded,
         )
 
+    def placed(self, judged: Iterable[CellResult]) -> list[CellResult]:
+        """Say of each cell where its stack stands, where the releases are compared in a given order."""
+        if not self.matrix.in_given_order:
+            return list(judged)
+        places = {stack_of(release): at for at, release in enumerate(self.matrix.releases)}
+        return [
+            cell.model_copy(update={"place": places.get(cell.record.stack.name)}) for cell in judged
+        ]
+
     def close(self) -> None:
         """End the processes that wait for another cell."""
         if self._pool is not None:
@@ -160,7 +169,7 @@ def run_gate(
     # Before the cells run: a checkout can change in the meantime.
     commit_info = benchmark.commit_info()
     done = plan.execute(plan.runs(cells), console)
-    judged = judge_cells((r.record, r.reused) for r in done)
+    judged = plan.placed(judge_cells((r.record, r.reused) for r in done))
     if judge_more is not None:
         judged = judge_more(plan, judged, console)
     result = GateResult(

@@ -7,29 +7,33 @@ from packaging.version import InvalidVersion, Version
 
 from harness.cell_result import CellResult
 from harness.record import Record, with_emulation
-from harness.stacks.stack import CURRENT, FRONTIER
+from harness.stacks.kept_locks import MARK
+from harness.stacks.stack import CURRENT, FRONTIER, LIVE
 from harness.verdict import Outcome
 
 
 @dataclass(frozen=True)
 class Release:
-    """One Unsloth release of a run: a numbered stack, `current` or `frontier`."""
+    """One Unsloth release of a run: a numbered stack, a kept lock, `current` or `frontier`."""
 
     stack: str
     version: str
+    place: int | None = None
+    """Place in the order that the run gave; None: by version."""
 
     @property
     def label(self) -> str:
         """The version, after the stack's name where that is not made of it."""
-        if self.stack == f"unsloth-{self.version}":
-            return self.version
+        release = self.stack.removeprefix("unsloth-")
+        if release.partition(MARK)[0] == self.version:
+            return release
         return f"{self.stack} ({self.version})"
 
     @property
-    def order(self) -> tuple[Version, int, str]:
-        """Sort by version; of equal ones the numbered stack, then `current`, then `frontier`."""
+    def order(self) -> tuple[int, Version, int, str]:
+        """Sort by place, then version; of equal ones the numbered stack, then `current`, then `frontier`."""
         rank = {f"unsloth-{self.version}": 0, CURRENT: 1, FRONTIER: 2}.get(self.stack, 3)
-        return Version(self.version), rank, self.stack
+        return self.place or 0, Version(self.version), rank, self.stack
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def histories(cells: Sequence[CellResult]) -> list[History]:
     """
     slots: dict[Family, dict[Release, CellResult]] = {}
     for cell in cells:
-        if release := release_of(cell.record):
+        if release := release_of(cell.record, cell.place):
             slot = slots.setdefault(family_of(cell.record), {})
             before = slot.get(release)
             slot[release] = min(before, cell, key=_badness) if before else cell
@@ -120,8 +124,12 @@ def left_out(cells: Sequence[CellResult]) -> list[str]:
     )
 
 
-def release_of(record: Record) -> Release | None:
+def release_of(record: Record, place: int | None = None) -> Release | None:
     """Return the release a record is of.
+
+    Args:
+        record: Of any stack.
+        place: As in `Release`.
 
     Returns:
         None for a reference stack, and for a version that is not one (PEP 440).
@@ -130,13 +138,13 @@ def release_of(record: Record) -> Release | None:
     if stack.family != "unsloth":
         return None
     version = stack.release
-    if stack.name != f"unsloth-{version}" and record.executed:
+    if stack.name in LIVE and record.executed:
         version = record.executed.packages.get("unsloth", version)
     try:
         Version(version)
     except InvalidVersion:
         return None
-    return Release(stack.name, version)
+    return Release(stack.name, version, place)
 
 
 def family_of(record: Record) -> Family:

@@ -3,12 +3,13 @@
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
 from harness.errors import ConfigError, UnknownStackError
 from harness.record import StackInfo
+from harness.stacks import kept_locks
 from harness.stacks.stacks_file import (
     STACKS_DIR,
     Family,
@@ -26,7 +27,9 @@ FRONTIER = "frontier"
 LIVE = (CURRENT, FRONTIER)
 """Stacks that no lock describes, in the order in which releases are compared: after all versions."""
 
-_NAME = re.compile(r"(?P<family>unsloth|reference)-(?P<release>\d[\w.]*)")
+_NAME = re.compile(
+    rf"(?P<family>unsloth|reference)-(?P<release>(?P<version>\d[\w.]*)({kept_locks.MARK}[0-9a-f]{{8}})?)"
+)
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class Stack:
     Attributes:
         lock: Text of the requirements file that is installed, hashes included.
         overrides: Every departure from what the release resolved to, in words.
-        alias: The name of a stack that no release names (`current`, `frontier`).
+        alias: The name of a stack that its release alone does not name (`current`, `frontier`, a kept lock's).
         interpreter: The Python of an environment that exists already; the harness builds none.
         wheels: Files that it is installed from, over this machine's own packages (`harness.stacks.wheelhouse`);
             None: from a registry.
@@ -87,6 +90,9 @@ def releases() -> list[str]:
 def parse_name(name: str) -> tuple[Family, str]:
     """Split a stack's name into family and release; `frontier` keeps its name as the release.
 
+    Returns:
+        The release without the digest of a kept lock.
+
     Raises:
         UnknownStackError: No such family, no lock for that release, or `current` where the harness's
             own environment cannot train.
@@ -98,14 +104,16 @@ def parse_name(name: str) -> tuple[Family, str]:
         return current.family, current.release
     match = _NAME.fullmatch(name)
     family, release = (match["family"], match["release"]) if match else ("", "")
-    if not match or release not in _config().releases:
+    if match and kept_locks.is_kept(release):
+        kept_locks.find(release)
+    elif not match or release not in _config().releases:
         known = ", ".join(releases())
         raise UnknownStackError(
             f"unknown stack {name!r}: a stack is unsloth-RELEASE, reference-RELEASE, current or "
             f"frontier, and releases with a lock are {known}. "
             f"`harness stack add {release or 'RELEASE'}` locks another."
         )
-    return ("unsloth" if family == "unsloth" else "reference"), release
+    return ("unsloth" if family == "unsloth" else "reference"), match["version"]
 
 
 @cache
@@ -124,6 +132,8 @@ def load_stack(name: str, where: Where) -> Stack:
 
         return live_stacks.current(where) if name == CURRENT else live_stacks.frontier(where)
     family, release = parse_name(name)
+    if kept_locks.is_kept(name):
+        return _kept(name, family, where)
     lock_file = lock_path(release)
     try:
         lock = lock_file.read_text(encoding="utf-8")
@@ -182,6 +192,13 @@ def reload() -> None:
     """Forget what was read of stacks.toml and the locks, after they have changed."""
     _config.cache_clear()
     load_stack.cache_clear()
+
+
+def _kept(name: str, family: Family, where: Where) -> Stack:
+    kept = kept_locks.find(name.removeprefix(f"{family}-"))
+    stack = assemble(_config(), family, kept.version, where, kept.lock)
+    said = (*kept.said, *stack.overrides)
+    return replace(stack, python=kept.python, overrides=said, alias=name)
 
 
 def _split(lock: str) -> dict[str, str]:
