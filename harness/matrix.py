@@ -19,6 +19,7 @@ from harness.toml_file import read_model
 
 DEFAULT_MATRIX = FIXTURES / "matrix.toml"
 _LONGEST_NAME = 160  # of 255 bytes: locks and evidence put something behind it
+_EXAMPLE = "unsloth-2026.10.9/t4-emulated/auto/mild"
 ANY_GPU = "gpu"
 """Stands in matrix.toml for each CUDA GPU of the machine, as in `gpu` and `t4-over-gpu`; without one its
 cells do not exist."""
@@ -145,7 +146,7 @@ class Matrix:
         if len(parts) != 4:
             raise SelectionError(
                 f"{cell_id!r} is not a cell id: expected STACK/HARDWARE/DTYPE/RECIPE, for example "
-                f"{self.cells[0].id}. `harness cells` lists them."
+                f"{_EXAMPLE}. `harness cells` lists them."
             )
         stack, hardware, dtype, recipe = parts
         parse_name(stack)

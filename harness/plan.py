@@ -15,6 +15,7 @@ from rich.console import Console
 from harness import __version__, reports
 from harness.dispatch.local import LocalDispatcher, Result, Run
 from harness.dispatch.preloaded import PreloadedPool
+from harness.errors import SelectionError
 from harness.experiment import Experiment, Extra, prepare
 from harness.gate import CellResult, GateResult, judge_cells
 from harness.hardware import Machine, detect
@@ -54,6 +55,20 @@ class Plan:
         self.matrix: Matrix = load_matrix(options.matrix, gpus, options.overrides)
         self._pool = PreloadedPool(_say) if options.preloaded else None
         self.jobs = options.jobs or max(1, self.machine.cores // self.matrix.threads)
+
+    @property
+    def cells(self) -> list[Cell]:
+        """The matrix's cells on this machine.
+
+        Raises:
+            SelectionError: There are none: all of them are for a GPU, and there is none.
+        """
+        if not self.matrix.cells:
+            raise SelectionError(
+                f"{self.options.matrix} has no cells on this machine: all of them are for a CUDA GPU, and "
+                "there is none. Run it where there is one, or take another --matrix."
+            )
+        return self.matrix.cells
 
     def runs(
         self,

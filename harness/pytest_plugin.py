@@ -41,7 +41,7 @@ class Gate:
                 timeout_s=option("gate_timeout"),
             )
         )
-        self.cells = {cell.id: cell for cell in self.plan.matrix.cells}
+        self.cells = {cell.id: cell for cell in self.plan.cells}
         self.results: dict[str, CellResult] = {}
         self._judge_more = with_throughput if option("gate_throughput") else None
         self.result: GateResult | None = None

@@ -69,10 +69,10 @@ def cells(
     """List the ids of the default cells on this machine."""
     plan = Plan(Options(matrix, Overrides(releases=split_releases(releases))))
     if as_json:
-        described = [describe(prepare(c, plan.matrix, plan.machine)) for c in plan.matrix.cells]
+        described = [describe(prepare(c, plan.matrix, plan.machine)) for c in plan.cells]
         typer.echo(json.dumps(described, indent=1))
     else:
-        for cell in plan.matrix.cells:
+        for cell in plan.cells:
             typer.echo(cell.id)
 
 

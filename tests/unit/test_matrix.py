@@ -1,8 +1,13 @@
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from harness import plan
 from harness.errors import ConfigError, SelectionError, UnknownStackError
+from harness.hardware import detect
+from harness.locations import FIXTURES
 from harness.matrix import DEFAULT_MATRIX, Matrix, Overrides, load_matrix, split_releases
 
 MATRIX = """
@@ -135,3 +140,18 @@ def test_default_matrix_compares_neighbours_on_every_kind_of_hardware() -> None:
     assert DEFAULT_MATRIX.exists()
     assert len(matrix.releases) == 2
     assert {cell.hardware for cell in matrix.cells} == {"cpu", "t4-emulated", "a100-emulated"}
+
+
+@pytest.mark.parametrize("name", ["gpu.toml", "issue-2032.toml"])
+def test_the_gpus_matrices_have_cells_for_a_card(name: str) -> None:
+    cells = load_matrix(FIXTURES / name, ["h100"]).cells
+    assert {"t4-over-h100"} <= {cell.hardware for cell in cells}
+
+
+def test_a_matrix_without_a_cell_here_says_what_it_lacks(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file.write_text(re.sub(r"hardware = \[.*\]", 'hardware = ["gpu"]', file.read_text()))
+    monkeypatch.setattr(plan, "detect", lambda: replace(detect(), gpus=()))
+    with pytest.raises(SelectionError, match="all of them are for a CUDA GPU"):
+        plan.Plan(plan.Options(file)).cells  # noqa: B018 - a property that refuses
