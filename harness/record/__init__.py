@@ -7,7 +7,14 @@ per second; a figure that could not be measured is None, never zero.
 from harness.record.afterwards import Afterwards, Difference, Failure, Tokenizer
 from harness.record.data import Number
 from harness.record.files import read_record, write_json_atomically, write_record
-from harness.record.model import Adapter, BaseWeights, ExecutedPath, ModelShape, Precision
+from harness.record.model import (
+    Adapter,
+    BaseWeights,
+    ExecutedPath,
+    LoraModules,
+    ModelShape,
+    Precision,
+)
 from harness.record.record import SCHEMA_VERSION, Record
 from harness.record.surroundings import (
     Conditions,
@@ -46,6 +53,7 @@ __all__ = [
     "Failure",
     "GpuConditions",
     "HardwareInfo",
+    "LoraModules",
     "ModelShape",
     "Number",
     "Phase",

@@ -27,6 +27,18 @@ class Precision(Data):
     """Value of UNSLOTH_FORCE_FLOAT32, when the library set it."""
 
 
+class LoraModules(Data):
+    """Layers of the language model that one projection is adapted in, all with the same settings."""
+
+    module: str
+    """Last part of the name, `q_proj`."""
+    layers: int
+    r: int
+    scaling: float
+    """What the product of A and B is multiplied with."""
+    dropout: float
+
+
 class Adapter(Data):
     """What training did to the LoRA parameters."""
 
@@ -41,6 +53,8 @@ class Adapter(Data):
     finite: bool
     """Whether every adapter value is finite after training."""
     max_abs_update: Number = None
+    lora: list[LoraModules] = []
+    """Where LoRA is, and how; empty in a record that is older than this evidence."""
 
 
 class BaseWeights(Data):

@@ -20,6 +20,7 @@ from harness.record import (
     Evaluation,
     ExecutedPath,
     HardwareInfo,
+    LoraModules,
     Phase,
     Precision,
     Probe,
@@ -254,6 +255,10 @@ def _healthy() -> dict[str, Any]:
             lora_b_moved=42,
             finite=True,
             max_abs_update=0.02,
+            lora=[
+                LoraModules(module=module, layers=LAYERS, r=8, scaling=2.0, dropout=0.0)
+                for module in parse_recipe({"name": "mild"}).lora.target_modules
+            ],
         ),
         "base_weights": BaseWeights(
             frozen={"language": 80},

@@ -1,12 +1,14 @@
 """What training did to the trainable parameters."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 
+from .parts import is_vision
 from .tensor_bytes import raw_bytes
 
 
@@ -58,7 +60,24 @@ class AdapterEvidence:
             "lora_b_frozen": sum(name not in moved for name in lora_b),
             "finite": all(bool(torch.isfinite(p).all()) for p in self._parameters.values()),
             "max_abs_update": max(updates, default=0.0),
+            "lora": _lora(self._model),
         }
+
+
+def _lora(model: Any) -> list[dict[str, Any]]:
+    """Count the adapted layers of the language model by projection and settings."""
+    found: Counter[tuple[str, int, float, float]] = Counter()
+    for name, module in model.named_modules():
+        if is_vision(name) or not getattr(module, "lora_A", None):
+            continue
+        for adapter in module.lora_A:
+            dropout = float(getattr(module.lora_dropout[adapter], "p", 0.0))
+            settings = (module.r[adapter], float(module.scaling[adapter]), dropout)
+            found[(name.rpartition(".")[2], *settings)] += 1
+    return [
+        {"module": module, "layers": layers, "r": r, "scaling": scaling, "dropout": dropout}
+        for (module, r, scaling, dropout), layers in sorted(found.items())
+    ]
 
 
 def _digest(tensors: dict[str, Any]) -> str:
