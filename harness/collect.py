@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -121,6 +122,22 @@ def build_record(
         scores=score(translations),
         data={"model": experiment.model_dir.name, "data": experiment.data_file.name},
     )
+
+
+def record_unstarted(
+    experiment: Experiment,
+    machine: Machine,
+    repeat: int,
+    message: str,
+    kind: str = "StackBuildError",
+    phase: str = "build",
+) -> Record:
+    """Return the record of a run whose process never started: INFRA, and why."""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    ending = Ending(exit_code=None, duration_s=0.0, started_at=now, output_tail="")
+    record = build_record(experiment, machine, repeat, [], ending)
+    failure = Failure(phase=phase, kind=kind, message=message)
+    return record.model_copy(update={"status": "INFRA", "failure": failure})
 
 
 def model_shape(folder: Path) -> ModelShape | None:

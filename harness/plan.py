@@ -13,7 +13,8 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import __version__, reports
-from harness.dispatch.local import LocalDispatcher, Result, Run
+from harness.dispatch.dispatcher import Result, Run
+from harness.dispatch.local import LocalDispatcher
 from harness.dispatch.preloaded import PreloadedPool
 from harness.errors import SelectionError
 from harness.experiment import Experiment, Extra, prepare
@@ -147,6 +148,7 @@ class Plan:
                 self.machine,
                 progress,
                 jobs=self.jobs,
+                threads=self.matrix.threads,
                 fresh=self.options.fresh,
                 pool=self._pool,
             )

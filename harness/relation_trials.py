@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness.comparison import Comparison, compare, dtype, uncalibrated
-from harness.dispatch.local import Run
+from harness.dispatch.dispatcher import Run
 from harness.errors import SelectionError
 from harness.matrix import Cell
 from harness.plan import Plan

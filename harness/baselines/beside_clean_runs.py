@@ -12,7 +12,7 @@ from rich.console import Console
 from harness.baselines import undisturbed
 from harness.baselines.baseline import Baseline, from_records
 from harness.cell_result import CellResult
-from harness.dispatch.local import Run
+from harness.dispatch.dispatcher import Run
 from harness.errors import BaselineError
 from harness.faults.catalogue import Clean, Fault
 from harness.gate import judge_cell

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from harness.conditions import disturbances
-from harness.dispatch.local import Result, Run
+from harness.dispatch.dispatcher import Result, Run
 from harness.plan import Plan
 
 ROUNDS = 3

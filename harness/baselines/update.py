@@ -14,7 +14,7 @@ from harness.baselines.bands import MIN_REPEATS
 from harness.baselines.baseline import Approval, Baseline, experiment_of, from_records
 from harness.checks import Context, judge_all
 from harness.conditions import disturbances
-from harness.dispatch.local import Run
+from harness.dispatch.dispatcher import Run
 from harness.errors import BaselineError
 from harness.figures import FAMILIES
 from harness.locations import PACKAGE, baselines_dir

@@ -1,45 +1,26 @@
-"""Run experiments on this machine, as many at once as asked, never one that is finished."""
+"""Run experiments on this machine, as many at once as fit, never one that is finished."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from queue import SimpleQueue
 from threading import Event
 
-from harness.collect import Ending, build_record
+from harness.collect import record_unstarted
+from harness.dispatch import expectation
+from harness.dispatch.dispatcher import Result, Run, reuse
+from harness.dispatch.place import Place
+from harness.dispatch.placement import Placement, Start
 from harness.dispatch.preloaded import PreloadedPool
 from harness.dispatch.process import InterruptedRun, run_process
 from harness.errors import StackBuildError
-from harness.experiment import Experiment, build_inputs
+from harness.experiment import build_inputs
 from harness.hardware import Machine
 from harness.progress import Progress
-from harness.record import Failure, Record
+from harness.record import Record
 from harness.store import RecordStore
 
-
-@dataclass(frozen=True)
-class Run:
-    """One repetition of an experiment to be had: from the store, or by running it."""
-
-    experiment: Experiment
-    repeat: int = 0
-
-    @property
-    def label(self) -> str:
-        """The cell's id, with what tells it from other runs of the cell: fault, extras, repetition."""
-        fault, extras = self.experiment.fault_file, sorted(self.experiment.extras)
-        label = self.experiment.cell.id + (f" with {fault.stem}" if fault else "")
-        label += f" + {', '.join(extras)}" if extras else ""
-        return label + (f" (repeat {self.repeat})" if self.repeat else "")
-
-
-@dataclass
-class Result:
-    """A record, and whether it was measured by an earlier run."""
-
-    run: Run
-    record: Record
-    reused: bool
+HERE = "this machine"
 
 
 @dataclass
@@ -49,32 +30,51 @@ class LocalDispatcher:
     Attributes:
         store: Where records are found and kept.
         machine: What this machine is.
-        jobs: How many cells run at once.
+        jobs: How many cells run at once, where memory and GPUs allow it.
+        threads: CPU threads of one cell.
         fresh: Run even what is finished.
         pool: Where preloaded experiments find their processes.
-        memory_fraction: Share of the machine's memory that one cell may use, times 1 / jobs.
+        memory_fraction: Share of the machine's memory that all cells together may use.
     """
 
     store: RecordStore
     machine: Machine
     progress: Progress
     jobs: int = 1
+    threads: int = 1
     fresh: bool = False
     pool: PreloadedPool | None = None
     memory_fraction: float = 0.9
     _cancel: Event = field(default_factory=Event)
+    _built: "SimpleQueue[int]" = field(default_factory=SimpleQueue)
 
     def run(self, runs: Sequence[Run]) -> Iterator[Result]:
-        """Yield a result for each run as it is there; a run that fails yields a record that says so.
+        """Yield a result for each run as it is there; see `Dispatcher.run`."""
+        left = []
+        for run in runs:
+            found = None if self.fresh else reuse(run, self.store, self.progress)
+            if found is None:
+                left.append(run)
+            else:
+                yield found
+        yield from self._run(left)
 
-        Raises:
-            KeyboardInterrupt: After every process is killed; results so far are in the store.
-        """
+    def _run(self, runs: Sequence[Run]) -> Iterator[Result]:
+        place = self._place()
+        share = place.memory_bytes // self.jobs
+        needs = expectation.needs(runs, self.store.folder, place.cpu, share)
+        placement = Placement([place], dict(enumerate(needs)))
+        running: dict[Future[Result], int] = {}
         with ThreadPoolExecutor(max_workers=self.jobs) as pool:
-            pending: set[Future[Result]] = {pool.submit(self._one, run) for run in runs}
             try:
-                while pending:
-                    done, pending = wait(pending, timeout=0.5, return_when=FIRST_COMPLETED)
+                while placement.waiting or running:
+                    while (start := placement.start()) is not None:
+                        running[pool.submit(self._one, runs[start.key], start)] = start.key
+                    done = wait(running, timeout=0.5, return_when=FIRST_COMPLETED).done
+                    while not self._built.empty():
+                        placement.built(self._built.get())
+                    for future in done:
+                        placement.end(running.pop(future))
                     yield from (future.result() for future in done)
             except BaseException as error:
                 self._cancel.set()
@@ -86,41 +86,47 @@ class LocalDispatcher:
                     raise KeyboardInterrupt from None
                 raise
 
-    def _one(self, run: Run) -> Result:
+    def _place(self) -> Place:
+        return Place(
+            HERE,
+            expectation.cpu_name(self.machine.cpu),
+            self.jobs * self.threads,
+            int(self.machine.memory_bytes * self.memory_fraction),
+            {gpu.uuid: gpu.name for gpu in self.machine.gpus},
+        )
+
+    def _one(self, run: Run, start: Start[int]) -> Result:
         with self.store.lock(run.experiment, run.repeat):
-            if not self.fresh:
-                found = self.store.finished(run.experiment, run.repeat)
-                if found is not None:
-                    self.progress.finished(run.label, found, reused=True)
-                    return Result(run, found, reused=True)
-            record = self._execute(run)
+            # Another harness may have finished it by now.
+            found = None if self.fresh else reuse(run, self.store, self.progress)
+            if found is not None:
+                return found
+            record = self._execute(run, start)
             self.store.save(run.experiment, record)
         self.progress.finished(run.label, record, reused=False)
         return Result(run, record, reused=False)
 
-    def _execute(self, run: Run) -> Record:
+    def _execute(self, run: Run, start: Start[int]) -> Record:
         if self._cancel.is_set():
             raise InterruptedRun
         self.progress.started(run.label)
+        experiment = run.experiment
         try:
-            python = build_inputs(run.experiment, self.progress.say)
+            python = build_inputs(experiment, self.progress.say)
         except StackBuildError as error:
-            return self._not_started(run, str(error))
+            return record_unstarted(experiment, self.machine, run.repeat, str(error))
+        self._built.put(start.key)
+        if start.gpu is not None:
+            # Of several cards of one kind, the one that is free.
+            experiment = replace(experiment, target=replace(experiment.target, gpu_uuid=start.gpu))
         return run_process(
-            run.experiment,
+            experiment,
             self.machine,
             run.repeat,
             python,
-            int(self.machine.memory_bytes * self.memory_fraction / self.jobs),
+            start.memory_bytes,
             lambda event: self.progress.event(run.label, event),
             self._cancel,
             self.store.first_step(run.experiment, run.repeat),
             self.pool,
         )
-
-    def _not_started(self, run: Run, message: str) -> Record:
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        ending = Ending(exit_code=None, duration_s=0.0, started_at=now, output_tail="")
-        record = build_record(run.experiment, self.machine, run.repeat, [], ending)
-        failure = Failure(phase="build", kind="StackBuildError", message=message)
-        return record.model_copy(update={"status": "INFRA", "failure": failure})

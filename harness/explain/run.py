@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from rich.console import Console
 
-from harness.dispatch.local import Result, Run
+from harness.dispatch.dispatcher import Result, Run
 from harness.errors import IncompleteError
 from harness.experiment import Extra
 from harness.explain.explanation import Explanation, explain

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from harness.baselines.beside_clean_runs import run_beside
 from harness.cell_result import CellResult
-from harness.dispatch.local import Result
+from harness.dispatch.dispatcher import Result
 from harness.faults.catalogue import Clean, Fault
 from harness.gate import judge_cells
 from harness.matrix import Cell

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from rich.console import Console
 
-from harness.dispatch.local import Run
+from harness.dispatch.dispatcher import Run
 from harness.locations import FIXTURES
 from harness.plan import Options, Plan
 from harness.record import Record

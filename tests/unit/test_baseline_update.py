@@ -12,7 +12,7 @@ from harness.baselines.files import find, write
 from harness.baselines.update import approved, clean_commit, differences, examine, update
 from harness.cli import baseline as cli_baseline
 from harness.cli.main import app
-from harness.dispatch.local import Result
+from harness.dispatch.dispatcher import Result
 from harness.errors import EXIT_CODES, BaselineError
 from harness.matrix import load_matrix
 from harness.record import Conditions, Record

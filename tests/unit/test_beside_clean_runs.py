@@ -6,7 +6,7 @@ from rich.console import Console
 
 from harness.baselines import beside_clean_runs
 from harness.baselines.beside_clean_runs import CLEAN_RUNS, run_beside
-from harness.dispatch.local import Result
+from harness.dispatch.dispatcher import Result
 from harness.errors import BaselineError
 from harness.faults.catalogue import Clean, Fault, read_catalogue
 from harness.faults.trials import CleanTrial, Finding, Trial

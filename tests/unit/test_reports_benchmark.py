@@ -13,7 +13,7 @@ from pytest_benchmark.stats import Stats
 from rich.console import Console
 
 from harness import reports
-from harness.dispatch.local import Result
+from harness.dispatch.dispatcher import Result
 from harness.gate import CellResult, GateResult
 from harness.plan import Options, Plan, run_gate
 from harness.record import Record
