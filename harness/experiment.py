@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from harness import corpus
 from harness.errors import InputError
 from harness.hardware import Machine, Target, resolve
 from harness.locations import PACKAGE, cache_dir
-from harness.matrix import Cell, Matrix
+from harness.matrix import Cell
 from harness.models import fixtures as model_fixtures
 from harness.precision import Request, request
 from harness.recipe import Recipe, digest, file_digest
@@ -98,9 +98,23 @@ class Experiment:
         return job_file, events_file
 
 
+class Limits(Protocol):
+    """What of a matrix holds for every cell."""
+
+    @property
+    def threads(self) -> int:
+        """CPU threads of one cell."""
+        ...
+
+    @property
+    def timeout_s(self) -> float:
+        """Wall seconds one run may take."""
+        ...
+
+
 def prepare(
     cell: Cell,
-    matrix: Matrix,
+    limits: Limits,
     machine: Machine,
     *,
     parallel_cells: int = 1,
@@ -113,7 +127,7 @@ def prepare(
 
     Args:
         cell: What is to run.
-        matrix: Where it is from.
+        limits: The matrix that it is from.
         machine: Where it is to run.
         parallel_cells: How many share the machine.
         fault: A plugin to inject.
@@ -141,7 +155,7 @@ def prepare(
         "model": model_digest,
         "data": file_digest(data_file),
         "payload": _payload_digest(),
-        "threads": matrix.threads,
+        "threads": limits.threads,
         "fault": file_digest(fault) if fault else None,
     }
     determines |= {"extras": sorted(extras)} if extras else {}
@@ -156,8 +170,8 @@ def prepare(
         fault_file=fault.resolve() if fault else None,
         extras=frozenset(extras),
         preloaded=preloaded,
-        timeout_s=timeout_s or matrix.timeout_s,
-        threads=matrix.threads,
+        timeout_s=timeout_s or limits.timeout_s,
+        threads=limits.threads,
         parallel_cells=parallel_cells,
         key=digest(determines),
     )

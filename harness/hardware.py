@@ -47,6 +47,8 @@ class Machine:
 
     cpu: Cpu
     gpus: tuple[Gpu, ...] = ()
+    where: str = "this machine"
+    """How it is called in a message: a cluster is searched like one machine."""
 
     @property
     def cores(self) -> int:
@@ -147,7 +149,7 @@ def _gpu(slug: str, machine: Machine, emulated: str) -> Gpu:
             return gpu
     present = ", ".join(["cpu", *(gpu.slug for gpu in machine.gpus)])
     raise HardwareError(
-        f"no such GPU in this machine: {slug} ({profile(slug).name}); present: {present}. "
+        f"no such GPU in {machine.where}: {slug} ({profile(slug).name}); present: {present}. "
         f"Use {emulated} to run the library's decisions for that card on the CPU."
     )
 

@@ -8,14 +8,18 @@ from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 
 from rich.console import Console
 
 from harness import __version__, reports
-from harness.dispatch.dispatcher import Result, Run
+from harness.dispatch.cluster import Cluster, machine_of
+from harness.dispatch.cluster_dispatch import ClusterDispatcher
+from harness.dispatch.dispatcher import Dispatcher, Result, Run
 from harness.dispatch.local import LocalDispatcher
 from harness.dispatch.preloaded import PreloadedPool
+from harness.dispatch.ray_cluster import RayCluster
 from harness.errors import SelectionError
 from harness.experiment import Experiment, Extra, prepare
 from harness.gate import CellResult, GateResult, judge_cells
@@ -27,6 +31,13 @@ from harness.reports import benchmark
 from harness.store import RecordStore
 
 
+class Where(StrEnum):
+    """What `--dispatch` takes."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 @dataclass(frozen=True)
 class Options:
     """What the command line and the pytest plugin have in common."""
@@ -34,24 +45,31 @@ class Options:
     matrix: Path = DEFAULT_MATRIX
     overrides: Overrides = field(default_factory=Overrides)
     jobs: int | None = None
-    """Cells at once; None: one for each core that the threads of one cell leave."""
+    """Cells at once, at most, on each machine; None: one for each core that the threads of one cell leave."""
     fresh: bool = False
     timeout_s: float | None = None
     fault: Path | None = None
     preloaded: bool = False
     """Whether cells are forked from processes that have imported their stack, where that is safe."""
+    where: Where = Where.LOCAL
+    ray_address: str | None = None
+    """Of a running cluster; None: RAY_ADDRESS, else the cluster of this machine."""
 
 
 class Plan:
-    """A matrix on this machine.
+    """A matrix on this machine, or on a cluster.
 
     Raises:
+        MissingExtraError, HardwareError: The cluster cannot be reached.
         ConfigError, SelectionError, UnknownStackError: The matrix or an option names what is not there.
     """
 
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.machine: Machine = detect()
+        self._cluster: Cluster | None = None
+        if options.where is Where.RAY:
+            self._cluster = RayCluster(options.ray_address)
+        self.machine: Machine = machine_of(self._cluster) if self._cluster else detect()
         gpus = [gpu.slug for gpu in self.machine.gpus]
         self.matrix: Matrix = load_matrix(options.matrix, gpus, options.overrides)
         self._pool = PreloadedPool(_say) if options.preloaded else None
@@ -127,9 +145,11 @@ class Plan:
         ]
 
     def close(self) -> None:
-        """End the processes that wait for another cell."""
+        """End the processes that wait for another cell, and leave the cluster."""
         if self._pool is not None:
             self._pool.close()
+        if self._cluster is not None:
+            self._cluster.close()
 
     def execute(
         self, runs: Sequence[Run], console: Console, folder: str = "records"
@@ -143,17 +163,20 @@ class Plan:
         """
         store = RecordStore(reports_dir() / folder)
         with Progress(console, len(runs)) as progress:
-            dispatcher = LocalDispatcher(
-                store,
-                self.machine,
-                progress,
-                jobs=self.jobs,
-                threads=self.matrix.threads,
-                fresh=self.options.fresh,
-                pool=self._pool,
-            )
+            dispatcher = self._dispatcher(store, progress)
             results = {_of(r.run): r for r in dispatcher.run(runs)}
         return [results[_of(run)] for run in runs]
+
+    def _dispatcher(self, store: RecordStore, progress: Progress) -> Dispatcher:
+        threads, fresh = self.matrix.threads, self.options.fresh
+        if self._cluster is not None:
+            jobs = self.options.jobs
+            return ClusterDispatcher(
+                self._cluster, store, self.machine, progress, threads, jobs, fresh
+            )
+        return LocalDispatcher(
+            store, self.machine, progress, self.jobs, threads, fresh, pool=self._pool
+        )
 
 
 def _say(message: str) -> None:

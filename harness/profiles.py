@@ -41,6 +41,7 @@ class Profile(BaseModel):
         memory_gib: Total memory in GiB; None for the CPU.
         sm_count: Streaming multiprocessors; None for the CPU and for cards without an entry.
         half_tflops: Peak dense 16-bit tensor TFLOPS from the data sheet, where there is one.
+        accelerator: Ray's name of the card (ray.util.accelerators); None where Ray has none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -51,6 +52,7 @@ class Profile(BaseModel):
     memory_gib: PositiveFloat | None = None
     sm_count: PositiveInt | None = None
     half_tflops: PositiveFloat | None = None
+    accelerator: Name | None = None
 
     @property
     def name(self) -> str:

@@ -54,7 +54,8 @@ class Progress:
 
     def say(self, message: str) -> None:
         """Print one line above the live table."""
-        self._console.print(Text(f"  {message}"))
+        # Not wrapped: among the lines of other cells, the rest of one says nothing.
+        self._console.print(Text(f"  {message}"), soft_wrap=True)
 
     def started(self, label: str) -> None:
         """A cell begins."""

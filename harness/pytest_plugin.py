@@ -13,10 +13,10 @@ from rich.console import Console
 
 from harness import reports
 from harness.checks import all_checks
-from harness.errors import HarnessError
+from harness.errors import HarnessError, SelectionError
 from harness.gate import CellResult, GateResult
 from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
-from harness.plan import Options, Plan, run_gate
+from harness.plan import Options, Plan, Where, run_gate
 from harness.reports import terminal
 from harness.throughput.gate import CHECK, with_throughput
 from harness.verdict import Outcome, Verdict
@@ -27,6 +27,11 @@ class Gate:
 
     def __init__(self, config: pytest.Config) -> None:
         option = config.getoption
+        if option("gate_throughput") and option("gate_dispatch") != Where.LOCAL:
+            raise SelectionError(
+                "--throughput compares live processes on this machine: leave --dispatch out, or compare "
+                "in a run of its own."
+            )
         self.plan = Plan(
             Options(
                 matrix=Path(option("gate_matrix")),
@@ -39,6 +44,8 @@ class Gate:
                 jobs=option("gate_jobs"),
                 fresh=option("gate_fresh"),
                 timeout_s=option("gate_timeout"),
+                where=Where(option("gate_dispatch")),
+                ray_address=option("gate_ray_address"),
             )
         )
         self.cells = {cell.id: cell for cell in self.plan.cells}
@@ -68,6 +75,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--releases", dest="gate_releases", metavar="A,B", help="Unsloth releases to compare")
     add("--jobs", dest="gate_jobs", type=int, metavar="N", help="cells at once")
     add("--fresh", dest="gate_fresh", action="store_true", help="run finished cells again")
+    add(
+        "--dispatch",
+        dest="gate_dispatch",
+        choices=list(Where),
+        default=Where.LOCAL,
+        help="where cells run: this machine, or a Ray cluster",
+    )
+    add("--ray-address", dest="gate_ray_address", metavar="ADDRESS", help="of a Ray cluster")
     add(
         "--throughput",
         dest="gate_throughput",
@@ -148,6 +163,12 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     gate = session.config.stash.get(_GATE, None)
     if gate and gate.result and exitstatus == 0:
         session.exitstatus = gate.result.exit_code
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Leave the cluster, if the gate ran on one."""
+    if gate := config.stash.get(_GATE, None):
+        gate.plan.close()
 
 
 def pytest_terminal_summary(

@@ -28,7 +28,7 @@ from harness.hardware import detect
 from harness.kept_records import judge_kept
 from harness.locations import new_run_dir
 from harness.matrix import DEFAULT_MATRIX, Overrides, load_matrix, split_releases
-from harness.plan import Options, Plan, command_line, run_gate
+from harness.plan import Options, Plan, Where, command_line, run_gate
 from harness.relation_sheet import run_sheet
 from harness.reports import faults as table_of_faults
 from harness.reports import relations as table_of_relations
@@ -36,7 +36,8 @@ from harness.reports import terminal
 from harness.reports.table_file import write_table
 from harness.stacks import resolve, wheelhouse_export
 from harness.stacks import stack as stacks
-from harness.stacks.stacks_file import Override, Where, read_config
+from harness.stacks.stacks_file import Override, read_config
+from harness.stacks.stacks_file import Where as StackWhere
 from harness.throughput import gate as upgrade_throughput
 
 app = typer.Typer(
@@ -86,13 +87,26 @@ def run(
     jobs: Annotated[int | None, typer.Option(help="Cells at once.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds for one cell.")] = None,
     fault: Annotated[Path | None, typer.Option(help="A fault plugin to inject.")] = None,
+    dispatch: Annotated[Where, typer.Option(help="Where cells run.")] = Where.LOCAL,
+    ray_address: Annotated[
+        str | None, typer.Option(help="Of a Ray cluster; else RAY_ADDRESS, else this machine's.")
+    ] = None,
     *,
     fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
 ) -> None:
     """Run cells, in the default matrix or not, judge them and write a report."""
-    options = Options(matrix, Overrides(model, data, scale), jobs, fresh, timeout, fault)
+    options = Options(
+        matrix,
+        Overrides(model, data, scale),
+        jobs,
+        fresh,
+        timeout,
+        fault,
+        where=dispatch,
+        ray_address=ray_address,
+    )
     plan = Plan(options)
-    with interruptible():
+    with interruptible(), closing(plan):
         result, folder = run_gate(plan, [plan.matrix.cell(c) for c in cell_ids], console)
     terminal.show(result, folder / reports.PAGE_NAME, console)
     raise typer.Exit(result.exit_code)
@@ -246,7 +260,7 @@ def add_stack(
     if override and not because:
         raise typer.BadParameter("an override needs its reason", param_hint="--because")
     overrides = [Override(requirement=text, reason=because or "") for text in override or ()]
-    where: Where = "gpu" if detect().gpus else "cpu"
+    where: StackWhere = "gpu" if detect().gpus else "cpu"
     added = resolve.add(release, say=say, refresh=refresh, where=where, overrides=overrides)
     for departure in added.overrides:
         say(f"departs from its day: {departure}")
