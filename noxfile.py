@@ -22,8 +22,8 @@ nox.options.reuse_existing_virtualenvs = True
 PYTHON = "3.11"
 
 
-def _sync(session: nox.Session, *groups: str) -> None:
-    """Install the project and dependency groups exactly as uv.lock says."""
+def _sync(session: nox.Session, *groups: str, extras: Sequence[str] = ()) -> None:
+    """Install the project, dependency groups and extras exactly as uv.lock says."""
     session.run_install(
         "uv",
         "sync",
@@ -31,6 +31,7 @@ def _sync(session: nox.Session, *groups: str) -> None:
         "--locked",
         f"--python={session.virtualenv.location}",
         *(f"--group={group}" for group in groups),
+        *(f"--extra={extra}" for extra in extras),
         # What tests and mypy see is all of the harness; the gate itself needs no extra.
         *(["--all-extras"] if groups else []),
         env={"UV_PROJECT_ENVIRONMENT": session.virtualenv.location},
@@ -57,7 +58,10 @@ def _gate(session: nox.Session, *arguments: str) -> None:
 @nox.session(python=PYTHON)
 def gpu_matrix(session: nox.Session) -> None:
     """Fine-tune every cell of the matrix and judge it: the gate."""
-    _sync(session)
+    _sync(
+        session,
+        extras=["ray"] if "ray" in " ".join(session.posargs).replace("=", " ").split() else [],
+    )
     _gate(session, "tests/matrix")
 
 

@@ -16,10 +16,11 @@ from harness.locations import PACKAGE, cache_dir
 from harness.matrix import Cell
 from harness.models import fixtures as model_fixtures
 from harness.precision import Request, request
-from harness.recipe import Recipe, digest, file_digest
+from harness.recipe import digest, file_digest
 from harness.stacks import environments
 from harness.stacks.stack import Stack, load_stack
 
+_FIXTURE = "fixture:"
 FIRST_STEP_FILE = "first_step.safetensors"
 """The payload's evidence file in its work folder."""
 
@@ -146,7 +147,7 @@ def prepare(
     # A CUDA context does not survive a fork.
     preloaded = preloaded and not target.on_gpu and hasattr(os, "fork")
     data_file = corpus.data_file(cell.recipe)
-    model_dir, model_digest = _model(cell.recipe)
+    model_dir, model_digest = _model(cell.recipe.model)
     determines = {
         "cell": [cell.id, cell.recipe.digest],
         "stack": stack.digest,
@@ -183,25 +184,23 @@ def build_inputs(experiment: Experiment, say: environments.Say) -> Path:
     Raises:
         StackBuildError: uv could not build the stack.
     """
-    if experiment.cell.recipe.model.startswith("fixture:"):
-        model_fixtures.build(_fixture(experiment.cell.recipe), experiment.model_dir)
+    model = experiment.cell.recipe.model
+    if model.startswith(_FIXTURE):
+        model_fixtures.build(model.removeprefix(_FIXTURE), experiment.model_dir)
     return environments.ensure(experiment.stack, say)
 
 
-def _fixture(recipe: Recipe) -> str:
-    return recipe.model.removeprefix("fixture:")
-
-
 @cache
-def _model(recipe: Recipe) -> tuple[Path, str]:
-    if recipe.model.startswith("fixture:"):
-        identity = model_fixtures.identity(_fixture(recipe))
+def _model(model: str) -> tuple[Path, str]:
+    if model.startswith(_FIXTURE):
+        name = model.removeprefix(_FIXTURE)
+        identity = model_fixtures.identity(name)
         # The name matters: old releases decide on float16 by the architecture in the path.
-        return cache_dir() / "models" / identity / f"gemma-3-tiny-{_fixture(recipe)}", identity
-    path = Path(recipe.model).expanduser().resolve()
+        return cache_dir() / "models" / identity / f"gemma-3-tiny-{name}", identity
+    path = Path(model).expanduser().resolve()
     if not (path / "config.json").is_file():
         raise InputError(
-            f"no model at {path} (from {recipe.model!r}): the folder needs a config.json. Download the "
+            f"no model at {path} (from {model!r}): the folder needs a config.json. Download the "
             "checkpoint yourself under its terms and give its folder, or leave --model out."
         )
     # Hashing gigabytes of weights at every start would cost more than it tells.

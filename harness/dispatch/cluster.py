@@ -65,6 +65,7 @@ class Failed:
 
     key: int
     reason: str
+    node_is_gone: bool = False
 
 
 Answer = Said | Recorded | Failed

@@ -168,7 +168,9 @@ class ClusterDispatcher:
                     yield Result(run, record, reused=False)
                 else:
                     yield from self._failed(key, run, record, placement)
-            case Failed(key, reason):
+            case Failed(key, reason, node_is_gone):
+                if node_is_gone:
+                    self._lose(self._out[key].node.name, placement)
                 yield from self._failed(key, run, reason, placement)
 
     def _failed(
@@ -194,11 +196,15 @@ class ClusterDispatcher:
     def _look(self, placement: Placement[int]) -> None:
         alive = {node.name: node for node in self.cluster.nodes()}
         for name in placement.open - alive.keys():
-            placement.close(name)
-            self.progress.say(f"{self._nodes[name].address} is gone")
+            self._lose(name, placement)
         for name in alive.keys() - self._nodes.keys():
             placement.add(alive[name].place(self.threads, self.jobs))
         self._nodes |= alive
+
+    def _lose(self, name: str, placement: Placement[int]) -> None:
+        if name in placement.open:
+            placement.close(name)
+            self.progress.say(f"{self._nodes[name].address} is gone")
 
     def _valid(self, text: str, run: Run) -> Record | str:
         try:

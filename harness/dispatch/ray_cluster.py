@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +50,7 @@ class RayCluster:
         self._staged = tempfile.TemporaryDirectory(prefix="harness-")
         self._known: dict[str, Node] = {}
         self._unusable: dict[str, str] = {}
+        self._accelerators: dict[str, dict[str, str | None]] = {}
         self._probes: dict[Any, dict[str, Any]] = {}
         self._out: dict[Any, int] = {}
         self._connect(address or os.environ.get("RAY_ADDRESS") or "auto")
@@ -75,7 +76,7 @@ class RayCluster:
         }
         if gpu is not None:
             options["num_gpus"] = 1
-            if (accelerator := _accelerator(gpu)) is not None:
+            if (accelerator := self._accelerators[node.name].get(gpu)) is not None:
                 options["accelerator_type"] = accelerator
         task = self._ray.remote(on_node.answers).options(**options)
         self._out[task.remote(order.model_dump_json())] = key
@@ -146,7 +147,9 @@ class RayCluster:
         except (self._ray.exceptions.RayError, ValueError) as error:
             self._unusable[name] = f"{address}: {_last_line(error)}"
             return
-        lent = [gpu for gpu in machine.gpus if _offers(resources, gpu.slug)]
+        offered = self._accelerators[name] = accelerators(resources)
+        known = load_profiles()
+        lent = [g for g in machine.gpus if g.slug in offered or g.slug not in known]
         gpus = tuple(lent[: int(resources.get("GPU", 0))])
         memory = min(resources.get("memory", machine.memory_bytes), machine.memory_bytes)
         self._known[name] = Node(
@@ -164,6 +167,10 @@ class RayCluster:
             kind, content = read_answer(self._ray.get(next(stream), timeout=_FETCH_S))
         except StopIteration:
             kind, content = "refused", "it ended without a record"
+        except (errors.NodeDiedError, errors.LocalRayletDiedError, errors.TaskUnschedulableError):
+            # Unschedulable: it was the only node that may, and is not there any more.
+            del self._out[stream]
+            return Failed(key, "the node is gone", node_is_gone=True)
         except (errors.RayError, ValueError) as error:
             kind, content = "refused", _last_line(error)
         if kind in ("record", "refused"):
@@ -186,14 +193,23 @@ def _stage(folder: Path) -> Path:
     return package
 
 
-def _accelerator(slug: str) -> str | None:
-    known = load_profiles().get(slug)
-    return known.accelerator if known else None
+def accelerators(resources: Iterable[str]) -> dict[str, str | None]:
+    """Return the hardware slugs of the cards that a node may offer, and what Ray calls each there.
 
+    A card that Ray has no certain name for (None) is known by its driver alone.
 
-def _offers(resources: dict[str, Any], slug: str) -> bool:
-    accelerator = _accelerator(slug)
-    return accelerator is None or f"{_ACCELERATOR}{accelerator}" in resources
+    Args:
+        resources: Names of the node's resources; a card's is `accelerator_type:A100`, or with old drivers
+            and by hand a longer one, `accelerator_type:A100-SXM4-40GB`.
+    """
+    labels = [name.removeprefix(_ACCELERATOR) for name in resources if _ACCELERATOR in name]
+    offered: dict[str, str | None] = {}
+    for slug, card in load_profiles().items():
+        name = card.accelerator
+        matching = [at for at in labels if name and (at == name or at.startswith(f"{name}-"))]
+        if matching or name is None:
+            offered[slug] = matching[0] if matching else None
+    return offered
 
 
 def _last_line(error: Exception) -> str:

@@ -129,7 +129,7 @@ def main(out: Path, cells: list[str]) -> None:
         except KeyboardInterrupt:
             found["interrupted"] = True
         found["left_behind"] = wait_for_none_left()
-    ray.shutdown()
+    ray.shutdown()  # type: ignore[no-untyped-call]
     out.write_text(json.dumps(found))
 
 
