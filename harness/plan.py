@@ -84,7 +84,7 @@ class Plan:
         """
         if not self.matrix.cells:
             raise SelectionError(
-                f"{self.options.matrix} has no cells on this machine: all of them are for a CUDA GPU, and "
+                f"{self.options.matrix} has no cells on {self.machine.where}: all of them are for a CUDA GPU, and "
                 "there is none. Run it where there is one, or take another --matrix."
             )
         return self.matrix.cells

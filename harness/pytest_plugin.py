@@ -6,6 +6,7 @@ need run first, several at once, then each test judges its record.
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from harness import reports
 from harness.checks import all_checks
-from harness.errors import HarnessError, SelectionError
+from harness.errors import HarnessError
 from harness.gate import CellResult, GateResult
 from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
 from harness.plan import Options, Plan, Where, run_gate
@@ -27,11 +28,6 @@ class Gate:
 
     def __init__(self, config: pytest.Config) -> None:
         option = config.getoption
-        if option("gate_throughput") and option("gate_dispatch") != Where.LOCAL:
-            raise SelectionError(
-                "--throughput compares live processes on this machine: leave --dispatch out, or compare "
-                "in a run of its own."
-            )
         self.plan = Plan(
             Options(
                 matrix=Path(option("gate_matrix")),
@@ -57,7 +53,8 @@ class Gate:
     def run(self, cell_ids: list[str], console: Console) -> None:
         """Run the cells that are not finished, judge all, and write the report."""
         cells = [self.cells[cell_id] for cell_id in cell_ids]
-        self.result, self.folder = run_gate(self.plan, cells, console, self._judge_more)
+        with closing(self.plan):
+            self.result, self.folder = run_gate(self.plan, cells, console, self._judge_more)
         self.results = {cell.record.cell_id: cell for cell in self.result.cells}
 
 
@@ -90,6 +87,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="compare the speed of neighbouring releases, too",
     )
     add("--cell-timeout", dest="gate_timeout", type=float, metavar="S", help="seconds for one cell")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse options that do not go together."""
+    if config.getoption("gate_throughput") and config.getoption("gate_dispatch") != Where.LOCAL:
+        raise pytest.UsageError(
+            "--throughput compares live processes on this machine: leave --dispatch out, or compare in a "
+            "run of its own."
+        )
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -163,12 +169,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     gate = session.config.stash.get(_GATE, None)
     if gate and gate.result and exitstatus == 0:
         session.exitstatus = gate.result.exit_code
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave the cluster, if the gate ran on one."""
-    if gate := config.stash.get(_GATE, None):
-        gate.plan.close()
 
 
 def pytest_terminal_summary(

@@ -16,6 +16,7 @@ from harness.dispatch.process import InterruptedRun, run_process
 from harness.errors import HarnessError
 from harness.experiment import build_inputs, prepare
 from harness.hardware import detect
+from harness.stacks import kept_locks
 
 _SHOWN = ("phase", "plan", "step", "evaluation")
 """Events that `harness.progress` shows; the others are in the record."""
@@ -60,6 +61,8 @@ def _until_nobody_waits(cancel: Event) -> None:
 def _run(order: Order, answers: _Answers, cancel: Event) -> None:
     if order.folder.is_dir():
         os.chdir(order.folder)
+    if order.lock is not None:
+        kept_locks.keep(order.lock)
     machine = detect()
     experiment = prepare(
         order.cell,

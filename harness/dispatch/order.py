@@ -10,6 +10,8 @@ from harness.dispatch.dispatcher import Run
 from harness.experiment import Extra
 from harness.matrix import Cell
 from harness.recipe import Recipe
+from harness.stacks import kept_locks
+from harness.stacks.kept_locks import KeptLock
 
 
 class Order(BaseModel):
@@ -20,6 +22,7 @@ class Order(BaseModel):
         folder: Where the driver was started: relative paths of the recipe start there.
         parallel_cells: How many cells the node takes at once.
         memory_bytes: RAM that the run may use.
+        lock: The stack's lock, where it is not one of those that ship.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -37,11 +40,13 @@ class Order(BaseModel):
     folder: Path
     parallel_cells: int
     memory_bytes: int
+    lock: KeptLock | None = None
 
     @classmethod
     def of(cls, run: Run, parallel_cells: int, memory_bytes: int) -> Self:
         """Return the order for a run."""
         experiment = run.experiment
+        release = experiment.cell.stack.partition("-")[2]
         return cls(
             stack=experiment.cell.stack,
             hardware=experiment.cell.hardware,
@@ -56,6 +61,7 @@ class Order(BaseModel):
             folder=Path.cwd(),
             parallel_cells=parallel_cells,
             memory_bytes=memory_bytes,
+            lock=kept_locks.find(release) if kept_locks.is_kept(release) else None,
         )
 
     @property

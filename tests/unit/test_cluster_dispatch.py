@@ -19,9 +19,12 @@ from harness.dispatch.order import Order
 from harness.dispatch.ray_cluster import RayCluster, accelerators
 from harness.errors import HardwareError, MissingExtraError, SelectionError
 from harness.experiment import Extra, prepare
+from harness.locations import FIXTURES
 from harness.matrix import load_matrix
 from harness.plan import Options, Plan
 from harness.progress import Progress
+from harness.stacks import kept_locks
+from harness.stacks.kept_locks import KeptLock
 from harness.store import RecordStore
 from tests.unit.fake_cluster import (
     FakeCluster,
@@ -274,6 +277,21 @@ def test_a_node_that_would_run_another_experiment_refuses() -> None:
     assert kind == "refused"
     assert "would run another experiment" in content
     assert "of-another" in content
+
+
+def test_a_lock_that_does_not_ship_travels_with_its_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "driver"))
+    text = (FIXTURES / "stacks" / "unsloth-2026.10.9.lock").read_text()
+    release = kept_locks.keep(KeptLock(version="2026.10.9", python="3.11", lock=text))
+    plan = Plan(Options())
+    cell = cells(1)[0].replace("2026.10.9", release)
+    order = Order.of(plan.once(plan.matrix.cell(cell)), 1, 1 << 30)
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "node"))
+    sent = Order.model_validate_json(order.model_dump_json())
+    node_run._run(sent.model_copy(update={"key": "of-another"}), Answers(), Event())  # type: ignore[arg-type]
+    assert kept_locks.find(release).lock == text
 
 
 @pytest.mark.parametrize(

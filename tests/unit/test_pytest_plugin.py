@@ -58,3 +58,16 @@ def test_the_session_ends_with_the_code_of_the_gate(
     )
 
     assert done.returncode == code, done.stdout + done.stderr
+
+
+def test_pairs_of_processes_are_not_sent_to_a_cluster(tmp_path: Path) -> None:
+    gate = ["tests/matrix", "--throughput", "--dispatch", "ray"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *gate],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR, done.stdout + done.stderr
+    assert "leave --dispatch out" in done.stdout + done.stderr
