@@ -7,6 +7,7 @@ depends on must be installed there.
 import logging
 import os
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
@@ -23,6 +24,7 @@ from harness.profiles import load_profiles
 _PROBE_S = 120.0
 """How long a node may take to unpack the harness and say what it is."""
 _FETCH_S = 60.0
+_KNOCK_S = 10.0
 _MEMORY_FRACTION = 0.9
 _ACCELERATOR = "accelerator_type:"
 
@@ -108,13 +110,14 @@ class RayCluster:
                 "with `ray job submit` for example."
             )
         try:
+            _knock(address)
             self._ray.init(
                 address=address,
                 log_to_driver=False,
                 logging_level=logging.ERROR,
                 runtime_env={"py_modules": [str(_stage(Path(self._staged.name)))]},
             )
-        except (ConnectionError, RuntimeError, ValueError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise HardwareError(
                 f"no Ray cluster at {address}: {error}. `ray start --head` starts one; --ray-address or "
                 "RAY_ADDRESS names another."
@@ -182,6 +185,13 @@ class RayCluster:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         return NodeAffinitySchedulingStrategy(name, soft=False)
+
+
+def _knock(address: str) -> None:
+    """Fail at once where nobody listens: Ray itself tries for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
 
 
 def _stage(folder: Path) -> Path:

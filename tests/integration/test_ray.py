@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.dispatch.ray_cluster import accelerators
+from harness.dispatch.ray_cluster import RayCluster, accelerators
+from harness.errors import HardwareError
 from harness.hardware import load_profiles
 from harness.locations import cache_dir
 from harness.plan import Options, Plan
@@ -106,6 +107,15 @@ def test_a_node_that_only_says_that_it_has_a_card_refuses(session: dict[str, Any
 def test_ctrl_c_leaves_no_process(session: dict[str, Any]) -> None:
     assert session["interrupted"] is True
     assert session["left_behind"] == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [("127.0.0.1:1", "no Ray cluster at 127.0.0.1:1: "), ("ray://127.0.0.1:1", "Ray Client")],
+)
+def test_an_address_without_a_cluster_is_said_at_once(address: str, says: str) -> None:
+    with pytest.raises(HardwareError, match=says):
+        RayCluster(address)
 
 
 def test_accelerators_are_named_as_ray_finds_them() -> None:
