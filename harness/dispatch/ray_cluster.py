@@ -10,23 +10,21 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from harness.dispatch import node as on_node
 from harness.dispatch.cluster import Answer, Failed, Node, Recorded, Said
 from harness.dispatch.order import Order, read_answer
+from harness.dispatch.ray_resources import accelerators, address_of, node_of
 from harness.errors import HardwareError, MissingExtraError
 from harness.locations import FIXTURES, PACKAGE
-from harness.profiles import load_profiles
 
 _PROBE_S = 120.0
 """How long a node may take to unpack the harness and say what it is."""
 _FETCH_S = 60.0
 _KNOCK_S = 10.0
-_MEMORY_FRACTION = 0.9
-_ACCELERATOR = "accelerator_type:"
 
 
 class RayCluster:
@@ -143,26 +141,14 @@ class RayCluster:
         return set(alive)
 
     def _meet(self, probe: Any, row: dict[str, Any]) -> None:
-        name, resources = row["NodeID"], row["Resources"]
-        address = f"{row['NodeManagerAddress']} ({name[:8]})"
+        name = row["NodeID"]
         try:
             machine = on_node.MACHINE.validate_json(self._ray.get(probe, timeout=_FETCH_S))
         except (self._ray.exceptions.RayError, ValueError) as error:
-            self._unusable[name] = f"{address}: {_last_line(error)}"
+            self._unusable[name] = f"{address_of(row)}: {_last_line(error)}"
             return
-        offered = self._accelerators[name] = accelerators(resources)
-        known = load_profiles()
-        lent = [g for g in machine.gpus if g.slug in offered or g.slug not in known]
-        gpus = tuple(lent[: int(resources.get("GPU", 0))])
-        memory = min(resources.get("memory", machine.memory_bytes), machine.memory_bytes)
-        self._known[name] = Node(
-            name,
-            address,
-            int(resources["CPU"]),
-            int(memory * _MEMORY_FRACTION),
-            # Not `replace`: what Ray does not lend is not there.
-            type(machine)(cpu=machine.cpu, gpus=gpus),
-        )
+        self._accelerators[name] = accelerators(row["Resources"])
+        self._known[name] = node_of(row, machine)
 
     def _next(self, stream: Any) -> Answer:
         key, errors = self._out[stream], self._ray.exceptions
@@ -201,25 +187,6 @@ def _stage(folder: Path) -> Path:
     if not FIXTURES.is_relative_to(PACKAGE):
         shutil.copytree(FIXTURES, package / "_fixtures")
     return package
-
-
-def accelerators(resources: Iterable[str]) -> dict[str, str | None]:
-    """Return the hardware slugs of the cards that a node may offer, and what Ray calls each there.
-
-    A card that Ray has no certain name for (None) is known by its driver alone.
-
-    Args:
-        resources: Names of the node's resources; a card's is `accelerator_type:A100`, or with old drivers
-            and by hand a longer one, `accelerator_type:A100-SXM4-40GB`.
-    """
-    labels = [name.removeprefix(_ACCELERATOR) for name in resources if _ACCELERATOR in name]
-    offered: dict[str, str | None] = {}
-    for slug, card in load_profiles().items():
-        name = card.accelerator
-        matching = [at for at in labels if name and (at == name or at.startswith(f"{name}-"))]
-        if matching or name is None:
-            offered[slug] = matching[0] if matching else None
-    return offered
 
 
 def _last_line(error: Exception) -> str:

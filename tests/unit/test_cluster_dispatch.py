@@ -16,9 +16,11 @@ from harness.dispatch.cluster import Answer, Node, Recorded, machine_of
 from harness.dispatch.cluster_dispatch import ClusterDispatcher
 from harness.dispatch.dispatcher import Result, Run
 from harness.dispatch.order import Order
-from harness.dispatch.ray_cluster import RayCluster, accelerators
+from harness.dispatch.ray_cluster import RayCluster
+from harness.dispatch.ray_resources import accelerators, node_of
 from harness.errors import HardwareError, MissingExtraError, SelectionError
 from harness.experiment import Extra, prepare
+from harness.hardware import Machine
 from harness.locations import FIXTURES
 from harness.matrix import load_matrix
 from harness.plan import Options, Plan
@@ -27,6 +29,7 @@ from harness.stacks import kept_locks
 from harness.stacks.kept_locks import KeptLock
 from harness.store import RecordStore
 from tests.unit.fake_cluster import (
+    CPU,
     FakeCluster,
     completes,
     gpu,
@@ -310,6 +313,30 @@ def test_a_node_offers_what_its_accelerator_type_says(
     offered = accelerators(resources)
     assert has.items() <= offered.items()
     assert not has_not & offered.keys()
+
+
+@pytest.mark.parametrize(
+    ("resources", "lent"),
+    [
+        ({"CPU": 4.0, "GPU": 2.0, "accelerator_type:T4": 1.0}, ["GPU-a", "GPU-b"]),
+        ({"CPU": 4.0, "GPU": 1.0, "accelerator_type:T4": 1.0}, ["GPU-a"]),
+        ({"CPU": 4.0, "accelerator_type:T4": 1.0}, []),
+        # The driver says T4, Ray says L4: no cell can rely on either.
+        ({"CPU": 4.0, "GPU": 2.0, "accelerator_type:L4": 1.0}, []),
+    ],
+)
+def test_a_node_lends_the_gpus_that_ray_and_the_driver_agree_on(
+    resources: dict[str, float], lent: list[str]
+) -> None:
+    machine = Machine(CPU, (gpu("t4", "GPU-a"), gpu("t4", "GPU-b")))
+    row = {"NodeID": "0123456789", "NodeManagerAddress": "10.0.0.9", "Resources": resources}
+    found = node_of({**row, "Resources": {**resources, "memory": 10e9}}, machine)
+    assert [g.uuid for g in found.machine.gpus] == lent
+    assert (found.address, found.cores, found.memory_bytes) == (
+        "10.0.0.9 (01234567)",
+        4,
+        9_000_000_000,
+    )
 
 
 def test_ray_is_an_extra(monkeypatch: pytest.MonkeyPatch) -> None:
