@@ -1,1 +1,1 @@
-"""Where a cell runs. This machine, for now: one process a cell, as many at once as fit."""
+"""Where a cell runs: this machine, or the nodes of a cluster; what a cell needs, and one process of it."""
