@@ -1,6 +1,6 @@
 """A Ray cluster of three nodes on loopback, what is done with it, and what came of that, as JSON.
 
-Not imported but run, in a network namespace of its own: `python -m tests.integration.ray_session OUT CELL...`.
+Runs in a network namespace of its own: `python -m tests.integration.ray_session OUT CELL...`.
 """
 
 import io
@@ -16,7 +16,6 @@ from threading import Event, Thread
 from typing import Any
 
 import psutil
-from ray.cluster_utils import Cluster
 from rich.console import Console
 
 from harness.dispatch.dispatcher import Result
@@ -106,6 +105,8 @@ def a_t4_cell_on(cluster: RayCluster, node_id: str, plan: Plan, cell: str) -> An
 
 
 def main(out: Path, cells: list[str]) -> None:
+    from ray.cluster_utils import Cluster
+
     ray = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "_system_config": HEALTH})
     doomed, *_, with_t4 = [
         ray.add_node(num_cpus=1),

@@ -45,6 +45,7 @@ def cannot() -> str:
 
 @pytest.fixture(scope="module")
 def session(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
     if why := cannot():
         pytest.skip(f"Ray must not listen beyond loopback, and there is no namespace for it: {why}")
     # Not pytest's own: the paths of Ray's sockets must be short.
@@ -115,6 +116,7 @@ def test_ctrl_c_leaves_no_process(session: dict[str, Any]) -> None:
     [("127.0.0.1:1", "no Ray cluster at 127.0.0.1:1: "), ("ray://127.0.0.1:1", "Ray Client")],
 )
 def test_an_address_without_a_cluster_is_said_at_once(address: str, says: str) -> None:
+    pytest.importorskip("ray", reason="the extra `ray` is not installed")
     with pytest.raises(HardwareError, match=says):
         RayCluster(address)
 
