@@ -80,6 +80,12 @@ class PacedRunError(IncompleteError):
     """A process that takes turns with another ended, or did not answer: nothing was measured."""
 
 
+class SameEndsError(HarnessError, ValueError):
+    """The two ends of a bisection do not differ as they were said to."""
+
+    exit_code = 22
+
+
 class MissingExtraError(HarnessError, ImportError):
     """A package is missing that only one of the optional extras needs."""
 
@@ -112,6 +118,7 @@ EXIT_CODES: dict[int, str] = {
             IncompleteError,
             BaselineError,
             MissingExtraError,
+            SameEndsError,
         )
     },
 }

@@ -24,10 +24,18 @@ class RecordStore:
         """Return where the first step's tensors of a run are, or would be: beside its record."""
         return self.path(experiment, repeat).with_suffix(".safetensors")
 
-    def finished(self, experiment: Experiment, repeat: int) -> Record | None:
+    def finished(
+        self, experiment: Experiment, repeat: int, *, or_crashed: bool = False
+    ) -> Record | None:
         """Return the record of a run that completed, None if there is none or it is unreadable.
 
         A crash, a timeout and a record that cannot be read are all worth another try.
+
+        Args:
+            experiment: What was run.
+            repeat: Which repetition.
+            or_crashed: A run that raised an error of its own, or ran out of memory, is finished, too: for a
+                search that goes on where it was stopped.
         """
         path = self.path(experiment, repeat)
         if not path.exists():
@@ -41,7 +49,8 @@ class RecordStore:
             record = read_record(path)
         except CorruptRecordError:
             return None
-        return record if record.status == "COMPLETED" else None
+        finished = ("COMPLETED", "CRASHED", "OOM") if or_crashed else ("COMPLETED",)
+        return record if record.status in finished else None
 
     def save(self, experiment: Experiment, record: Record) -> None:
         """Write a record.

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from harness import reports
 from harness.cli import baseline as cli_baseline
+from harness.cli.bisect import bisect
 from harness.cli.compare import compare
 from harness.cli.fidelity import fidelity
 from harness.cli.history import history
@@ -50,6 +51,7 @@ stack_app = typer.Typer(help="Environments as of a release's day.", no_args_is_h
 app.add_typer(stack_app, name="stack")
 app.command()(fidelity)
 app.command()(compare)
+app.command()(bisect)
 app.command()(sensitivity)
 app.command()(history)
 app.add_typer(cli_baseline.app, name="baseline")

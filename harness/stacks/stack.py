@@ -134,13 +134,7 @@ def load_stack(name: str, where: Where) -> Stack:
     family, release = parse_name(name)
     if kept_locks.is_kept(name):
         return _kept(name, family, where)
-    lock_file = lock_path(release)
-    try:
-        lock = lock_file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(
-            f"{lock_file}: {error.strerror}; stacks.toml names this release."
-        ) from error
+    lock = untouched_lock(release)
     stack = assemble(_config(), family, release, where, lock, _config().releases[release].overrides)
     from harness.stacks import wheelhouse  # builds on this module
 
@@ -166,7 +160,7 @@ def assemble(
         lock: Untouched lock.
         overrides: What it was resolved with.
     """
-    entries = _split(lock)
+    entries = entries_of(lock)
     said = [f"resolved with {override.requirement}: {override.reason}" for override in overrides]
     for departure in config.departures:
         if departure.holds_for(family, release, where):
@@ -184,8 +178,32 @@ def versions_of(lock: str) -> dict[str, str]:
     """Return version by package name of a lock."""
     return {
         package: entry.split()[0].removeprefix(f"{package}==")
-        for package, entry in _split(lock).items()
+        for package, entry in entries_of(lock).items()
     }
+
+
+def entries_of(lock: str) -> dict[str, str]:
+    """Return a lock's entries by package: a line each, and the indented hashes below it."""
+    entries = re.split(r"\n(?=[A-Za-z0-9])", lock.strip())
+    return {re.split(r"[=<>~! @;\[]", entry, maxsplit=1)[0]: entry for entry in entries}
+
+
+def untouched_lock(release: str) -> str:
+    """Return a release's lock, shipped or kept, without any departure.
+
+    Raises:
+        UnknownStackError: There is none.
+        ConfigError: It cannot be read.
+    """
+    if kept_locks.is_kept(release):
+        return kept_locks.find(release).lock
+    lock_file = lock_path(release)
+    try:
+        return lock_file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{lock_file}: {error.strerror}; stacks.toml names this release."
+        ) from error
 
 
 def reload() -> None:
@@ -199,12 +217,6 @@ def _kept(name: str, family: Family, where: Where) -> Stack:
     stack = assemble(_config(), family, kept.version, where, kept.lock)
     said = (*kept.said, *stack.overrides)
     return replace(stack, python=kept.python, overrides=said, alias=name)
-
-
-def _split(lock: str) -> dict[str, str]:
-    # One entry a package: its line and the indented hashes below it.
-    entries = re.split(r"\n(?=[A-Za-z0-9])", lock.strip())
-    return {re.split(r"[=<>~! @;\[]", entry, maxsplit=1)[0]: entry for entry in entries}
 
 
 @cache
