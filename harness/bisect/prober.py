@@ -77,12 +77,12 @@ class Prober:
                 what=release.version, stack="", answer=Answer.SKIP, reason=_no_solution(error)
             )
         probe, broken = yield from self._measure(release.version, stack, ())
-        nearest = as_of_day.nearest_overrides(release.version, release.uploaded)
-        if not broken or nearest is None or stack == release.version:
+        lent = as_of_day.lent_overrides(release.version, release.uploaded, probe.reason)
+        if not broken or lent is None or stack == release.version:
             return probe
-        lender, overrides = nearest
+        lender, overrides = lent
         pins = ", ".join(override.requirement for override in overrides)
-        said = f"with {pins} as in {lender}: untouched it ended as {probe.reason}"
+        said = f"resolved with {pins} as {lender} is: untouched it ended as {probe.reason}"
         try:
             other = as_of_day.release_of(release.version, release.uploaded, overrides, self.say)
         except NoSolutionError:

@@ -5,7 +5,7 @@ Every search can be stopped and taken up again, and what either answer would ask
 the answer is.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -60,8 +60,8 @@ def span(known: Mapping[int, Answer]) -> Span:
 def next_position(known: Mapping[int, Answer]) -> int | None:
     """Return the position to ask, None where nothing is left to ask.
 
-    The middle of what is untried; beside broken releases one further off, as far again as the broken run is
-    long: releases break in runs. Without broken ones it is a plain bisection, ceil(log2 n) answers.
+    The middle of what is untried; beside broken releases one further off, as far again as the broken stretch
+    is long: releases break in stretches. Without broken ones it is a plain bisection, ceil(log2 n) answers.
     """
     left = span(known)
     untried = left.untried
@@ -69,11 +69,11 @@ def next_position(known: Mapping[int, Answer]) -> int | None:
         return None
     middle = (len(untried) - 1) / 2
     # Beyond the middle half an answer would tell too little.
-    near = [n for at, n in enumerate(untried) if abs(at - middle) <= len(untried) / 4 + 0.5]
-    by_distance = sorted(near, key=lambda n: abs(untried.index(n) - middle))
-    runs = _runs(left.skipped)
-    clear = (n for n in by_distance if all(_is_clear(n, run) for run in runs))
-    return next(clear, by_distance[0])
+    near = [at for at in range(len(untried)) if abs(at - middle) <= len(untried) / 4 + 0.5]
+    near.sort(key=lambda at: abs(at - middle))
+    stretches = _broken_stretches(left.skipped)
+    clear = (untried[at] for at in near if all(_is_clear(untried[at], s) for s in stretches))
+    return next(clear, untried[near[0]])
 
 
 def likely_next(known: Mapping[int, Answer]) -> list[int]:
@@ -86,15 +86,18 @@ def likely_next(known: Mapping[int, Answer]) -> list[int]:
     return list(dict.fromkeys(n for n in following if n is not None))
 
 
-def _runs(positions: Iterable[int]) -> list[Sequence[int]]:
-    runs: list[list[int]] = []
-    for n in positions:
-        if runs and runs[-1][-1] == n - 1:
-            runs[-1].append(n)
+def _broken_stretches(skipped: Iterable[int]) -> list[tuple[int, int]]:
+    """Return first and last of each stretch; what lies between two close ones is taken to be broken, too."""
+    stretches: list[tuple[int, int]] = []
+    for n in skipped:
+        if stretches and n - stretches[-1][1] <= 2 * (stretches[-1][1] - stretches[-1][0] + 1):
+            stretches[-1] = (stretches[-1][0], n)
         else:
-            runs.append([n])
-    return list(runs)
+            stretches.append((n, n))
+    return stretches
 
 
-def _is_clear(position: int, run: Sequence[int]) -> bool:
-    return not run[0] - len(run) <= position <= run[-1] + len(run)
+def _is_clear(position: int, stretch: tuple[int, int]) -> bool:
+    first, last = stretch
+    length = last - first + 1
+    return not first - length <= position <= last + length

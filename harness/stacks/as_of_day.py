@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from filelock import FileLock
@@ -13,6 +13,9 @@ from harness.stacks import kept_locks, locking
 from harness.stacks.environments import Say
 from harness.stacks.kept_locks import KeptLock
 from harness.stacks.stacks_file import Override, read_config
+
+WEEKS = timedelta(weeks=4)
+"""How far apart two releases may be for one to be resolved with what the other needs."""
 
 
 def release_of(
@@ -54,22 +57,32 @@ def release_of(
     return release
 
 
-def nearest_overrides(version: str, uploaded: datetime) -> tuple[str, tuple[Override, ...]] | None:
-    """Return the release in stacks.toml nearest in time, of those that pin a package, and its overrides."""
-    pinned = {
-        name: release
-        for name, release in read_config().releases.items()
-        if name != version and any("==" in override.requirement for override in release.overrides)
-    }
-    if not pinned:
-        return None
-    nearest = min(
-        pinned,
-        key=lambda name: abs(
-            (datetime.fromisoformat(pinned[name].cutoff) - uploaded).total_seconds()
-        ),
-    )
-    return nearest, pinned[nearest].overrides
+def lent_overrides(
+    version: str, uploaded: datetime, message: str
+) -> tuple[str, tuple[Override, ...]] | None:
+    """Return what stacks.toml resolves a release of the same weeks with, if a failure is about that.
+
+    Args:
+        version: Release that did not train as of its day.
+        uploaded: When it was.
+        message: What it ended with; an override helps only where its package is named in it.
+
+    Returns:
+        The release nearest in time that pins such a package, and its overrides; None if there is none
+        within `WEEKS`.
+    """
+    lending: dict[timedelta, tuple[str, tuple[Override, ...]]] = {}
+    for name, release in read_config().releases.items():
+        pinned = tuple(
+            override
+            for override in release.overrides
+            if "==" in override.requirement
+            and locking.name_of(override.requirement) in message.lower()
+        )
+        apart = abs(datetime.fromisoformat(release.cutoff) - uploaded)
+        if pinned and name != version and apart <= WEEKS:
+            lending[apart] = name, pinned
+    return lending[min(lending)] if lending else None
 
 
 def _note(version: str, overrides: Sequence[Override]) -> Path:

@@ -5,6 +5,7 @@ itself in the record (`hardware.replaced`), so that nobody takes it for the rele
 """
 
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -67,12 +68,15 @@ def _bitsandbytes() -> bool:
 @stand_in_for(
     "torchvision's compiled operators",
     "the release imports torchvision, whose library for CUDA does not load beside the CPU build of "
-    "torch; its operators are declared, not implemented: text-only training calls none",
+    "torch; its operators are declared, not implemented: text-only training calls none; its version is not "
+    "held against torch's, which is this environment's own",
 )
 def _torchvision() -> bool:
     if not _installed("torchvision"):
         return False
     declare_torchvision_operators()
+    # Unsloth's own switch. From 2026.2 on it refuses the day's torchvision beside a torch of another day.
+    os.environ["UNSLOTH_SKIP_TORCHVISION_CHECK"] = "1"
     return True
 
 
