@@ -15,7 +15,7 @@ class Question(BaseModel):
         bad: Version that is not, before or after it.
         family: Of the stacks.
         cell: Hardware, dtype and recipe.
-        check: What tells good from bad.
+        checks: What tells good from bad: a release is bad where one of them is red.
         fault: Name of the fault plugin in every run.
     """
 
@@ -23,7 +23,7 @@ class Question(BaseModel):
     bad: str
     family: str
     cell: str
-    check: str
+    checks: list[str]
     fault: str | None = None
 
 

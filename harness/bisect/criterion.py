@@ -1,7 +1,8 @@
-"""What is asked of each release: a check by its name, the cell's outcome, or the good end's eval_loss."""
+"""What is asked of each release: checks by name, what the bad end fails, or the good end's eval_loss."""
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from harness.bisect.search import Answer
@@ -10,14 +11,14 @@ from harness.checks import all_checks
 from harness.conditions import TIMED
 from harness.errors import SelectionError
 from harness.loss_shift import shifts
-from harness.record import Record
+from harness.record import Failure, Record
 from harness.verdict import Outcome, Verdict
 
 CELL = "cell"
-"""Asks for the one outcome that stands for the cell."""
+"""Asks for the checks that are red at the bad end and not at the good one."""
 EVAL_LOSS = "eval_loss"
 """Asks whether the evaluation losses are the good end's; no check on one side sees that."""
-_COMPLETED = "completed"
+COMPLETED = "completed"
 
 # Unsloth before it, transformers before it, and what is left of either message in a wrapped error.
 _NO_GEMMA_3 = re.compile(
@@ -27,7 +28,7 @@ _NO_GEMMA_3 = re.compile(
 
 @dataclass(frozen=True)
 class Reading:
-    """What one run, or the runs that are judged together, say.
+    """What the runs that are judged together say.
 
     Attributes:
         answer: To the question.
@@ -44,99 +45,115 @@ class Reading:
 
 @dataclass(frozen=True)
 class Criterion:
-    """A question that every release is asked.
+    """A question that every release is asked: it is bad where one of the checks is red.
 
     Attributes:
-        check: Name of a check, `cell`, or `eval_loss`.
-        good: The good end's record, for `eval_loss`; None while the good end itself is asked.
+        checks: Names of checks, `cell`, `eval_loss`.
+        good: The good end's record, for `eval_loss`; None while the ends are asked.
+        imports: Whether a stack that does not import is bad; else it says nothing.
+
+    Raises:
+        SelectionError: There is no such check.
     """
 
-    check: str
+    checks: tuple[str, ...]
     good: Record | None = None
+    imports: bool = False
 
     def __post_init__(self) -> None:
         known = [CELL, EVAL_LOSS, *(check.name for check in all_checks())]
-        if self.check not in known:
-            raise SelectionError(f"no check {self.check!r}; there are {', '.join(known)}.")
+        for name in self.checks:
+            if name not in known:
+                raise SelectionError(f"no check {name!r}; there are {', '.join(known)}.")
 
     @property
     def records(self) -> int:
         """How many runs one reading takes."""
-        return 2 if self.check == "determinism" else 1
+        return 2 if "determinism" in self.checks else 1
 
-    def against(self, good: Record) -> "Criterion":
-        """Return the same question with the good end's losses to compare with."""
-        return replace(self, good=good)
+    def between(self, good: CellResult, bad: CellResult) -> "Criterion":
+        """Return the question that the two ends make of this one, for all releases and the ends again."""
+        checks = dict.fromkeys(self.checks)
+        if CELL in checks:
+            red = [v.check for v in bad.verdicts if v.outcome.is_red]
+            also = {v.check for v in good.verdicts if v.outcome.is_red}
+            checks = dict.fromkeys(c for c in (*checks, *red) if c != CELL and c not in also)
+        imports = COMPLETED in checks and _failure(bad.record).phase == "import"
+        return replace(self, checks=tuple(checks), good=good.record, imports=imports)
 
     def read(self, cell: CellResult) -> Reading:
         """Read a judged cell."""
         record = cell.record
-        asks_for_end = self.check in (CELL, _COMPLETED)
         if record.status in ("TIMEOUT", "INFRA"):
-            is_built = record.failure is None or record.failure.phase != "build"
-            return Reading(Answer.SKIP, _ended(record), is_certain=not is_built)
+            # An environment that cannot be built is not built at the next attempt either.
+            again = _failure(record).phase != "build"
+            return Reading(Answer.SKIP, _ended(record), is_certain=not again)
         if record.status != "COMPLETED":
-            broken = _broke_early(record)
-            counts = asks_for_end and not _lacks_gemma_3(record)
-            # An import that fails says nothing of the cell, unless that is what is asked for.
-            if self.check == CELL and _phase(record) == "import":
-                counts = False
-            answer = Answer.BAD if counts else Answer.SKIP
-            certain = not _phase_kind(record).startswith("SIG")
-            return Reading(answer, _ended(record), certain, is_broken=broken and not counts)
-        if self.check == EVAL_LOSS:
-            return self._losses(record)
-        verdicts = cell.verdicts
-        if self.check != CELL:
-            verdicts = [verdict for verdict in verdicts if verdict.check == self.check]
-        return _of_verdicts(verdicts, cell.outcome if self.check == CELL else None)
+            return self._crashed(record)
+        readings = [self._losses(record)] if EVAL_LOSS in self.checks else []
+        asked = [v for v in cell.verdicts if CELL in self.checks or v.check in self.checks]
+        readings += [_of_verdict(verdict) for verdict in asked]
+        return _together(readings)
+
+    def _crashed(self, record: Record) -> Reading:
+        failure = _failure(record)
+        early = failure.phase in ("import", "load")
+        counts = COMPLETED in self.checks or CELL in self.checks
+        # No release before Gemma-3 is at fault for having none.
+        counts &= not _NO_GEMMA_3.search(failure.message)
+        counts &= self.imports or CELL in self.checks or failure.phase != "import"
+        return Reading(
+            Answer.BAD if counts else Answer.SKIP,
+            _ended(record),
+            # Something from outside killed it, perhaps.
+            is_certain=not failure.kind.startswith("SIG"),
+            is_broken=early and not counts,
+        )
 
     def _losses(self, record: Record) -> Reading:
         losses = [evaluation.eval_loss for evaluation in record.evaluations]
-        shown = " ".join("none" if loss is None else f"{loss:.4f}" for loss in losses)
+        shown = " ".join("none" if loss is None else f"{loss:.4f}" for loss in losses) or "none"
         if not losses or not all(loss is not None and math.isfinite(loss) for loss in losses):
-            if self.good is None:
-                return Reading(Answer.SKIP, f"eval_loss {shown or 'none'}: nothing to compare with")
-            return Reading(Answer.BAD, f"eval_loss {shown or 'none'}")
+            return Reading(Answer.BAD, f"eval_loss {shown}")
         moved = [s for s in shifts(self.good, record) if s.is_regression] if self.good else []
         if moved:
             return Reading(Answer.BAD, "; ".join(shift.words for shift in moved))
         return Reading(Answer.GOOD, f"eval_loss {shown}")
 
 
-def _of_verdicts(verdicts: list[Verdict], outcome: Outcome | None) -> Reading:
-    red = [verdict for verdict in verdicts if verdict.outcome.is_red]
-    if red:
-        reason = "; ".join(f"{verdict.check}: {verdict.message}" for verdict in red)
-        return Reading(Answer.BAD, reason, is_certain=any(v.check not in TIMED for v in red))
-    if outcome is not None:
-        answer = Answer.GOOD if outcome is Outcome.PASS else Answer.SKIP
-        return Reading(answer, f"the cell's outcome is {outcome}")
-    (verdict,) = verdicts
-    timed = verdict.check in TIMED
-    if verdict.outcome is Outcome.PASS:
-        return Reading(Answer.GOOD, verdict.message, is_certain=not timed)
-    reason = f"{verdict.outcome}: {verdict.message}"
-    return Reading(Answer.SKIP, reason, is_certain=verdict.outcome is not Outcome.INFRA)
+def _together(readings: Sequence[Reading]) -> Reading:
+    """Return one reading of one run: bad where one is, without an answer where none has one."""
+    of = {a: [reading for reading in readings if reading.answer is a] for a in Answer}
+    answer = next((a for a in (Answer.BAD, Answer.GOOD) if of[a]), Answer.SKIP)
+    counted = of[answer]
+    return Reading(
+        answer,
+        "; ".join(reading.reason for reading in counted) or "no check was asked",
+        # One check without a clock is enough for bad; good are all of them.
+        any(r.is_certain for r in counted)
+        if answer is Answer.BAD
+        else all(r.is_certain for r in counted),
+    )
+
+
+def _of_verdict(verdict: Verdict) -> Reading:
+    answer = {True: Answer.BAD, False: Answer.SKIP}[verdict.outcome.is_red]
+    answer = Answer.GOOD if verdict.outcome is Outcome.PASS else answer
+    said = (
+        f"{verdict.check}: "
+        if answer is not Answer.SKIP
+        else f"{verdict.check} {verdict.outcome}: "
+    )
+    # A check that says INFRA was disturbed.
+    certain = verdict.check not in TIMED and verdict.outcome is not Outcome.INFRA
+    return Reading(answer, said + verdict.message, is_certain=certain)
+
+
+def _failure(record: Record) -> Failure:
+    return record.failure or Failure(phase="", kind="", message="")
 
 
 def _ended(record: Record) -> str:
-    failure = record.failure
-    what = f" in {failure.phase}: {failure.kind}: {failure.message}" if failure else ""
-    return f"{record.status}{what}"
-
-
-def _phase(record: Record) -> str:
-    return record.failure.phase if record.failure else ""
-
-
-def _phase_kind(record: Record) -> str:
-    return record.failure.kind if record.failure else ""
-
-
-def _broke_early(record: Record) -> bool:
-    return _phase(record) in ("import", "load") and not record.steps
-
-
-def _lacks_gemma_3(record: Record) -> bool:
-    return record.failure is not None and bool(_NO_GEMMA_3.search(record.failure.message))
+    failure = _failure(record)
+    where = f" in {failure.phase}: {failure.kind}: {failure.message}"
+    return record.status + (where if record.failure else "")

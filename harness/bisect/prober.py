@@ -9,6 +9,7 @@ from harness.bisect.criterion import Criterion, Reading
 from harness.bisect.history import Release
 from harness.bisect.probe import Probe, settle
 from harness.bisect.search import Answer
+from harness.cell_result import CellResult
 from harness.dispatch.local import Result, Run
 from harness.gate import judge_cells
 from harness.locations import reports_dir
@@ -37,7 +38,6 @@ class Prober:
         criterion: The question.
         attempts: Readings at most, where one is not certain.
         cells: How many cells were run.
-        records: First record of each stack that was asked, by the release that names it.
     """
 
     plan: Plan
@@ -48,7 +48,7 @@ class Prober:
     console: Console
     say: Say
     cells: int = 0
-    records: dict[str, Result] = field(default_factory=dict)
+    _judged: dict[str, CellResult] = field(default_factory=dict)
 
     def releases(self, asked: Sequence[Release]) -> list[Probe]:
         """Ask releases, as many at once as the machine takes."""
@@ -58,10 +58,13 @@ class Prober:
         """Ask kept locks, by what to call them."""
         return self._drive([self._stack(what, stack, ()) for what, stack in asked.items()])
 
-    def reread(self, stack: str, probe: Probe) -> Probe:
-        """Read a kept result again, after the question has changed."""
-        (cell,) = judge_cells([(self.records[stack].record, True)])
-        reading = self.criterion.read(cell)
+    def cell_of(self, probe: Probe) -> CellResult:
+        """Return the judged cell behind a probe."""
+        return self._judged[probe.stack]
+
+    def reread(self, probe: Probe) -> Probe:
+        """Read the cell behind a probe again, after the question has changed."""
+        reading = self.criterion.read(self.cell_of(probe))
         return probe.model_copy(update={"answer": reading.answer, "reason": reading.reason})
 
     def run_of(self, stack: str) -> Run:
@@ -112,7 +115,7 @@ class Prober:
             done += results
             (cell,) = judge_cells((result.record, result.reused) for result in results)
             readings.append(self.criterion.read(cell))
-        self.records[stack] = done[0]
+        self._judged[stack] = cell
         probe = Probe(
             what=what,
             stack=stack,

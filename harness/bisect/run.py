@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from harness import __version__
 from harness.bisect import history
 from harness.bisect.bisection import Bisection, Packages, Question
-from harness.bisect.criterion import EVAL_LOSS, Criterion
+from harness.bisect.criterion import Criterion
 from harness.bisect.history import Release
 from harness.bisect.neighbours import separate_packages
 from harness.bisect.prefetch import Prefetch
@@ -49,7 +50,7 @@ def bisect(
         HarnessError: A name that does not exist, or a registry that cannot be asked.
     """
     started, clock = datetime.now(UTC), time.monotonic()
-    criterion = Criterion(question.check)
+    criterion = Criterion(tuple(question.checks))
     prober = Prober(plan, question.cell, question.family, criterion, attempts, console, say)
     # Before anything is asked of the registry: a typing error is told at once.
     plan.matrix.cell(f"{question.family}-{_any_release(plan)}/{question.cell}")
@@ -62,6 +63,8 @@ def bisect(
     free, built = _free(), _environments()
     with Prefetch() as prefetch:
         ends = _ends(prober, question, releases)
+        asked = question.model_copy(update={"checks": list(prober.criterion.checks)})
+        say(f"asked of each: {', '.join(asked.checks)}")
         for probe in ends:
             _tell(say, probe)
         probes = _search(prober, releases, ends, prefetch, say)
@@ -77,7 +80,7 @@ def bisect(
         started_at=started.isoformat(timespec="seconds"),
         duration_s=time.monotonic() - clock,
         harness_version=__version__,
-        question=question,
+        question=asked,
         days={release.version: f"{release.uploaded:%Y-%m-%d}" for release in releases},
         left_out=list(found.left_out),
         probes=list(probes.values()),
@@ -92,29 +95,37 @@ def bisect(
 
 
 def _ends(prober: Prober, question: Question, releases: tuple[Release, ...]) -> list[Probe]:
-    probes = prober.releases([releases[0], releases[-1]])
-    of = {probe.what: probe for probe in probes}
-    if question.check == EVAL_LOSS and of[question.good].answer is Answer.GOOD:
-        good = prober.records[of[question.good].stack].record
-        prober.criterion = prober.criterion.against(good)
-        bad = of[question.bad]
-        if bad.stack in prober.records:
-            of[question.bad] = prober.reread(bad.stack, bad)
-    for name, probe in of.items():
+    of = {probe.what: probe for probe in prober.releases([releases[0], releases[-1]])}
+    for probe in of.values():
+        if not probe.stack or prober.cell_of(probe).outcome.is_unanswered_run:
+            raise _unanswered(question, probe)
+    good, bad = (prober.cell_of(of[name]) for name in (question.good, question.bad))
+    prober.criterion = prober.criterion.between(good, bad)
+    if not prober.criterion.checks:
+        raise _same(question, of, "Nothing is red at the bad end that is not at the good one")
+    of = {name: prober.reread(probe) for name, probe in of.items()}
+    for probe in of.values():
         if probe.answer is Answer.SKIP:
-            raise IncompleteError(
-                f"the end {name} gives no answer to {question.check!r}: {probe.reason}. Choose another "
-                "release, or another --check."
-            )
+            raise _unanswered(question, probe)
     answers = of[question.good].answer, of[question.bad].answer
+    if answers == (Answer.BAD, Answer.GOOD):
+        raise _same(question, of, "Swap --good and --bad")
     if answers != (Answer.GOOD, Answer.BAD):
-        swapped = answers == (Answer.BAD, Answer.GOOD)
-        raise SameEndsError(
-            f"by {question.check!r} the ends are not good and bad: "
-            + "; ".join(f"{name} is {probe.answer} ({probe.reason})" for name, probe in of.items())
-            + (". Swap --good and --bad." if swapped else ". Give two releases that differ.")
-        )
+        raise _same(question, of, "Give two releases that differ")
     return [of[release.version] for release in (releases[0], releases[-1])]
+
+
+def _unanswered(question: Question, probe: Probe) -> IncompleteError:
+    return IncompleteError(
+        f"the end {probe.what} gives no answer to {', '.join(question.checks)}: {probe.reason}. Choose "
+        "another release, or another --check."
+    )
+
+
+def _same(question: Question, ends: Mapping[str, Probe], advice: str) -> SameEndsError:
+    said = "; ".join(f"{name} is {probe.answer} ({probe.reason})" for name, probe in ends.items())
+    checks = ", ".join(question.checks)
+    return SameEndsError(f"by {checks} the ends are not good and bad: {said}. {advice}.")
 
 
 def _search(

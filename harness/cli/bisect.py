@@ -23,8 +23,11 @@ def bisect(
     good: Annotated[str, typer.Option(help="A release that is as it should be.")],
     bad: Annotated[str, typer.Option(help="One that is not, older or newer.")],
     check: Annotated[
-        str, typer.Option(help="A check by name, `cell`, or `eval_loss`: is it the good end's?")
-    ] = CELL,
+        list[str] | None,
+        typer.Option(
+            help="Checks by name; `eval_loss`: is it the good end's? Without: all that the bad end fails."
+        ),
+    ] = None,
     matrix: Annotated[Path, typer.Option("--matrix", help="Matrix file.")] = DEFAULT_MATRIX,
     model: Annotated[str | None, typer.Option(help="A checkpoint folder.")] = None,
     data: Annotated[str | None, typer.Option(help=".tsv or .jsonl of pairs.")] = None,
@@ -43,7 +46,9 @@ def bisect(
     family, rest = split_cell(cell)
     plan = Plan(Options(matrix, Overrides(model, data, scale), jobs, fresh, timeout, fault))
     name = fault.stem if fault else None
-    question = Question(good=good, bad=bad, family=family, cell=rest, check=check, fault=name)
+    question = Question(
+        good=good, bad=bad, family=family, cell=rest, checks=check or [CELL], fault=name
+    )
     with interruptible():
         found = find(plan, question, console, say, attempts=attempts, packages=packages)
     console.print(report.render(found))

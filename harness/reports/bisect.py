@@ -65,7 +65,7 @@ def _explained(found: Bisection) -> Iterator[str]:
     question = found.question
     fault = f" with fault {question.fault}" if question.fault else ""
     yield (
-        f"Asked: {question.check} of {question.family}/{question.cell}{fault}, good {question.good}, bad "
+        f"Asked: {', '.join(question.checks)} of {question.family}/{question.cell}{fault}, good {question.good}, bad "
         f"{question.bad}."
     )
     mixtures = found.packages.probes if found.packages else []
