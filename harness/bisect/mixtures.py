@@ -30,6 +30,17 @@ class Group:
     name: str
     moves: Mapping[str, tuple[str | None, str | None]]
 
+    @property
+    def label(self) -> str:
+        """The name, unless its package does not move: then what does."""
+        if self.name in self.moves or self.name == _OTHERS:
+            return self.name
+        return ", ".join(sorted(self.moves))
+
+    def only(self, packages: Collection[str]) -> "Group":
+        """Return the group without all other packages."""
+        return Group(self.name, {p: move for p, move in self.moves.items() if p in packages})
+
     def __str__(self) -> str:
         """Name what moves: `trl 1.6.0 -> 1.7.0`; the leader stands for its companions."""
         shown = [self.name] if self.name in self.moves else sorted(self.moves)
@@ -68,7 +79,7 @@ def mixed(old: str, new: str, moved: Collection[Group]) -> str:
 
 def names(moved: Iterable[Group]) -> str:
     """List groups: `trl, peft`."""
-    return ", ".join(group.name for group in moved)
+    return ", ".join(group.label for group in moved)
 
 
 def _group_of(package: str) -> str:

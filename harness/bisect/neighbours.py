@@ -25,15 +25,16 @@ def separate_packages(prober: Prober, before: Probe, after: Probe, prefetch: Pre
     """
     stacks = [prober.run_of(probe.stack).experiment.stack for probe in (before, after)]
     old, new = (untouched_lock(probe.stack) for probe in (before, after))
-    differ = {group.name: group for group in groups(old, new)}
-    here = {group.name for group in groups(*(stack.lock for stack in stacks))}
-    movable = {name: group for name, group in differ.items() if name in here}
+    # Departures apply to either lock: what they level is the same on both sides here.
+    left = {package for group in groups(*(s.lock for s in stacks)) for package in group.moves}
+    differ = groups(old, new)
+    movable = {g.name: g.only(left) for g in differ if g.only(left).moves}
     levelled = [
-        f"{group}: differs between the releases, and not here, where departures level it: not the cause here"
-        for name, group in differ.items()
-        if name not in here
+        f"{rest}: not the cause here, where departures leave the same on both sides"
+        for g in differ
+        if (rest := g.only(g.moves.keys() - left)).moves
     ]
-    moves = {name: str(group) for name, group in movable.items()}
+    moves = {group.label: str(group) for group in movable.values()}
     if len(movable) < 2:
         only = (
             f"{', '.join(moves.values())}, the only difference" if moves else "no package differs"

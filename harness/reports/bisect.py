@@ -13,11 +13,12 @@ from harness.bisect.search import Answer
 from harness.locations import new_run_dir
 from harness.record import write_json_atomically
 from harness.reports.markdown_text import code, escape
-from harness.reports.wording import clean, count, seconds, size
+from harness.reports.wording import clean, count, seconds, short, size
 
 _TITLES = ("release", "day", "answer", "took", "cells", "why")
 _SYMBOLS = {Answer.GOOD: "✓", Answer.BAD: "✗", Answer.SKIP: "?"}
 _LONGEST = 300
+_LONGEST_SHOWN = 160
 
 
 def render(found: Bisection) -> RenderableType:
@@ -103,7 +104,7 @@ def _mixtures(probes: list[Probe]) -> Iterator[tuple[str, ...]]:
 def _rest(probe: Probe) -> tuple[str, ...]:
     runs = str(probe.ran) if not probe.reused else f"{probe.ran} + {probe.reused} kept"
     answer = f"{_SYMBOLS[probe.answer]} {probe.answer}"
-    return answer, seconds(probe.seconds), runs, clean(probe.reason)[:_LONGEST]
+    return answer, seconds(probe.seconds), runs, clean(probe.reason)
 
 
 def _table(rows: Iterator[tuple[str, ...]]) -> Table:
@@ -111,7 +112,7 @@ def _table(rows: Iterator[tuple[str, ...]]) -> Table:
     for title in next(rows):
         view.add_column(title, overflow="fold")
     for row in rows:
-        view.add_row(*map(Text, row))
+        view.add_row(*(Text(short(cell, _LONGEST_SHOWN)) for cell in row))
     return view
 
 

@@ -7,7 +7,7 @@ NEW = "datasets==1\njson5==1\npeft==1\ntokenizers==2 \\\n    --hash=sha256:bb\nt
 
 def test_what_differs_comes_in_groups() -> None:
     found = groups(OLD, NEW)
-    assert names(found) == "unsloth, transformers, trl, torch, other packages"
+    assert names(found) == "unsloth, tokenizers, trl, torch, other packages"
     assert [str(group) for group in found] == [
         "unsloth 1 -> 2",
         "tokenizers 1 -> 2",
