@@ -155,5 +155,5 @@ def _failure(record: Record) -> Failure:
 
 def _ended(record: Record) -> str:
     failure = _failure(record)
-    where = f" in {failure.phase}: {failure.kind}: {failure.message}"
-    return record.status + (where if record.failure else "")
+    where = f" in {failure.phase}: {failure.kind}: {failure.message}" if record.failure else ""
+    return " ".join(f"{record.status}{where}".split())
