@@ -22,6 +22,7 @@ from harness.errors import IncompleteError, SameEndsError
 from harness.locations import cache_dir
 from harness.plan import Plan, command_line
 from harness.stacks import as_of_day, environments
+from harness.stacks import stack as stacks
 from harness.stacks.environments import Say
 
 
@@ -53,7 +54,7 @@ def bisect(
     criterion = Criterion(tuple(question.checks))
     prober = Prober(plan, question.cell, question.family, criterion, attempts, console, say)
     # Before anything is asked of the registry: a typing error is told at once.
-    plan.matrix.cell(f"{question.family}-{_any_release(plan)}/{question.cell}")
+    prober.run_of(stacks.releases()[-1])
     found = history.between(question.good, question.bad)
     releases = found.releases
     say(
@@ -167,10 +168,6 @@ def _tell(say: Say, probe: Probe) -> None:
 
 def _dated(release: Release) -> str:
     return f"{release.version} ({release.uploaded:%Y-%m-%d})"
-
-
-def _any_release(plan: Plan) -> str:
-    return plan.matrix.releases[-1]
 
 
 def _environments() -> set[Path]:

@@ -17,6 +17,7 @@ from harness.record import Record
 from harness.stacks import as_of_day, environments, kept_locks
 from harness.stacks.kept_locks import KeptLock
 from harness.stacks.stack import load_stack
+from harness.stacks.stacks_file import Override
 from harness.store import RecordStore
 from tests.unit.frozen import OVERFLOWING
 from tests.unit.records import make_record
@@ -59,11 +60,14 @@ class Simulated:
     resolved: list[str] = field(default_factory=list)
 
     def release_of(
-        self, version: str, uploaded: object, overrides: Sequence[object] = (), say: object = None
+        self, version: str, uploaded: object, overrides: Sequence[Override] = (), say: object = None
     ) -> str:
         self.resolved.append(version)
         at = VERSIONS.index(version)
         versions = {"unsloth": version, "torch": "2.6.0", **self.packages(at)}
+        versions |= {
+            pin.split("==")[0]: pin.split("==")[1] for o in overrides for pin in [o.requirement]
+        }
         lock = "".join(f"{name}=={versions[name]}\n" for name in sorted(versions))
         return kept_locks.keep(KeptLock(version=version, python="3.11", lock=lock))
 

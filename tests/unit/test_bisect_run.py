@@ -13,6 +13,8 @@ from harness.cli.main import app
 from harness.errors import IncompleteError, SameEndsError, SelectionError
 from harness.plan import Options, Plan
 from harness.record import Record
+from harness.stacks import as_of_day
+from harness.stacks.stacks_file import Override
 from tests.unit.simulated_history import (
     Simulated,
     Versions,
@@ -24,6 +26,7 @@ from tests.unit.simulated_history import (
 )
 
 CELL = "t4-emulated/auto/hot"
+OLD = "CRASHED in load: RuntimeError: Gemma 3 only works on transformers >= 4.50.0."
 
 
 def search(
@@ -225,6 +228,44 @@ def test_an_unknown_check_is_told_before_anything_runs(froze_in_63: Simulated) -
     with pytest.raises(SelectionError, match="no check 'loss'; there are cell, eval_loss"):
         search(check="loss")
     assert not froze_in_63.ran
+
+
+def test_a_release_from_before_gemma_3_is_tried_with_what_its_neighbour_needed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    old = ended("CRASHED", "load", "RuntimeError", "Gemma 3 only works on transformers >= 4.50.0.")
+
+    def outcome(versions: Versions, _: int) -> Record:
+        if number(versions) == 50 and "transformers" not in versions:
+            return old
+        return frozen() if number(versions) >= 63 else sound()
+
+    simulated = simulate(monkeypatch, tmp_path, outcome)
+    lent = Override(requirement="transformers==4.50.0", reason="it is the first with Gemma-3")
+    monkeypatch.setattr(
+        as_of_day,
+        "lent_overrides",
+        lambda version, uploaded, message: ("2025.1.51", (lent,)) if message in OLD else None,
+    )
+    said: list[str] = []
+    found = search(said=said)
+    (probe,) = (probe for probe in found.probes if probe.what == "2025.1.50")
+    assert (probe.answer, probe.ran) == (Answer.GOOD, 2)
+    assert probe.departures[0].startswith("resolved with transformers==4.50.0 as 2025.1.51 is: ")
+    assert found.after == "2025.1.63"
+    assert any("2025.1.50 did not train as of its day" in line for line in said)
+    assert simulated.resolved.count("2025.1.50") >= 2
+
+
+def test_the_environments_of_both_next_releases_are_prefetched(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    simulated = simulate(
+        monkeypatch, tmp_path, lambda v, _: frozen() if number(v) >= 63 else sound()
+    )
+    search()
+    # After the middle, 50, one of these two comes, and the other was prepared for nothing.
+    assert {"2025.1.25", "2025.1.75"} <= set(simulated.resolved)
 
 
 def trl_did_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Simulated:
