@@ -137,16 +137,13 @@ def _together(readings: Sequence[Reading]) -> Reading:
 
 
 def _of_verdict(verdict: Verdict) -> Reading:
-    answer = {True: Answer.BAD, False: Answer.SKIP}[verdict.outcome.is_red]
-    answer = Answer.GOOD if verdict.outcome is Outcome.PASS else answer
-    said = (
-        f"{verdict.check}: "
-        if answer is not Answer.SKIP
-        else f"{verdict.check} {verdict.outcome}: "
-    )
+    outcome = verdict.outcome
     # A check that says INFRA was disturbed.
-    certain = verdict.check not in TIMED and verdict.outcome is not Outcome.INFRA
-    return Reading(answer, said + verdict.message, is_certain=certain)
+    certain = verdict.check not in TIMED and outcome is not Outcome.INFRA
+    if outcome is Outcome.PASS or outcome.is_red:
+        answer = Answer.BAD if outcome.is_red else Answer.GOOD
+        return Reading(answer, f"{verdict.check}: {verdict.message}", certain)
+    return Reading(Answer.SKIP, f"{verdict.check} {outcome}: {verdict.message}", certain)
 
 
 def _failure(record: Record) -> Failure:

@@ -49,6 +49,7 @@ class Prober:
     say: Say
     cells: int = 0
     _judged: dict[str, CellResult] = field(default_factory=dict)
+    _done: dict[Run, Result] = field(default_factory=dict)
 
     def releases(self, asked: Sequence[Release]) -> list[Probe]:
         """Ask releases, as many at once as the machine takes."""
@@ -59,13 +60,8 @@ class Prober:
         return self._drive([self._stack(what, stack, ()) for what, stack in asked.items()])
 
     def cell_of(self, probe: Probe) -> CellResult:
-        """Return the judged cell behind a probe."""
+        """Return the judged cell behind a probe, its last if it was repeated."""
         return self._judged[probe.stack]
-
-    def reread(self, probe: Probe) -> Probe:
-        """Read the cell behind a probe again, after the question has changed."""
-        reading = self.criterion.read(self.cell_of(probe))
-        return probe.model_copy(update={"answer": reading.answer, "reason": reading.reason})
 
     def run_of(self, stack: str) -> Run:
         """Return the first run of a stack."""
@@ -147,18 +143,19 @@ class Prober:
 
     def _execute(self, runs: Sequence[Run]) -> list[Result]:
         store = RecordStore(reports_dir() / FOLDER)
-        kept: dict[Run, Result] = {}
+        # What this call has measured holds for it, even where nothing that was kept does.
+        new = [run for run in dict.fromkeys(runs) if run not in self._done]
         if not self.plan.options.fresh:
-            for run in runs:
+            for run in new:
                 record = store.finished(run.experiment, run.repeat, or_crashed=True)
                 if record is not None:
-                    kept[run] = Result(run, record, reused=True)
-        missing = [run for run in dict.fromkeys(runs) if run not in kept]
+                    self._done[run] = Result(run, record, reused=True)
+        missing = [run for run in new if run not in self._done]
         if missing:
-            new = self.plan.execute(missing, self.console, FOLDER)
-            kept |= dict(zip(missing, new, strict=True))
-            self.cells += sum(not result.reused for result in new)
-        return [kept[run] for run in runs]
+            results = self.plan.execute(missing, self.console, FOLDER)
+            self._done |= dict(zip(missing, results, strict=True))
+            self.cells += sum(not result.reused for result in results)
+        return [self._done[run] for run in runs]
 
 
 def _no_solution(error: NoSolutionError) -> str:

@@ -96,7 +96,8 @@ def bisect(
 
 
 def _ends(prober: Prober, question: Question, releases: tuple[Release, ...]) -> list[Probe]:
-    of = {probe.what: probe for probe in prober.releases([releases[0], releases[-1]])}
+    ends = releases[0], releases[-1]
+    of = {probe.what: probe for probe in prober.releases(ends)}
     for probe in of.values():
         if not probe.stack or prober.cell_of(probe).outcome.is_unanswered_run:
             raise _unanswered(question, probe)
@@ -104,7 +105,8 @@ def _ends(prober: Prober, question: Question, releases: tuple[Release, ...]) -> 
     prober.criterion = prober.criterion.between(good, bad)
     if not prober.criterion.checks:
         raise _same(question, of, "Nothing is red at the bad end that is not at the good one")
-    of = {name: prober.reread(probe) for name, probe in of.items()}
+    # The same runs, asked the question that both of them make.
+    of = {probe.what: probe for probe in prober.releases(ends)}
     for probe in of.values():
         if probe.answer is Answer.SKIP:
             raise _unanswered(question, probe)
@@ -113,7 +115,7 @@ def _ends(prober: Prober, question: Question, releases: tuple[Release, ...]) -> 
         raise _same(question, of, "Swap --good and --bad")
     if answers != (Answer.GOOD, Answer.BAD):
         raise _same(question, of, "Give two releases that differ")
-    return [of[release.version] for release in (releases[0], releases[-1])]
+    return [of[release.version] for release in ends]
 
 
 def _unanswered(question: Question, probe: Probe) -> IncompleteError:

@@ -79,6 +79,12 @@ def test_a_second_call_runs_nothing(froze_in_63: Simulated) -> None:
     assert all(probe.reused == 1 for probe in again.probes)
 
 
+def test_fresh_measures_again_and_each_once(froze_in_63: Simulated) -> None:
+    first = search(check="cell")
+    froze_in_63.ran.clear()
+    assert search(check="cell", fresh=True).cells == first.cells == len(froze_in_63.ran)
+
+
 def test_an_interrupted_search_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     stopped: list[int] = []
 
