@@ -51,6 +51,7 @@ class Criterion:
         checks: Names of checks, `cell`, `eval_loss`.
         good: The good end's record, for `eval_loss`; None while the ends are asked.
         imports: Whether a stack that does not import is bad; else it says nothing.
+        crash: Phase and kind of the one failure that is bad, any other says nothing; None: all are.
 
     Raises:
         SelectionError: There is no such check.
@@ -59,6 +60,7 @@ class Criterion:
     checks: tuple[str, ...]
     good: Record | None = None
     imports: bool = False
+    crash: tuple[str, str] | None = None
 
     def __post_init__(self) -> None:
         known = [CELL, EVAL_LOSS, *(check.name for check in all_checks())]
@@ -81,6 +83,10 @@ class Criterion:
         imports = COMPLETED in checks and _failure(bad.record).phase == "import"
         return replace(self, checks=tuple(checks), good=good.record, imports=imports)
 
+    def like(self, bad: CellResult) -> "Criterion":
+        """Return the same question for mixtures, which break in ways of their own: bad is what `bad` is."""
+        return replace(self, crash=_crash(bad.record))
+
     def read(self, cell: CellResult) -> Reading:
         """Read a judged cell."""
         record = cell.record
@@ -102,6 +108,7 @@ class Criterion:
         # No release before Gemma-3 is at fault for having none.
         counts &= not _NO_GEMMA_3.search(failure.message)
         counts &= self.imports or CELL in self.checks or failure.phase != "import"
+        counts &= self.crash in (None, _crash(record))
         return Reading(
             Answer.BAD if counts else Answer.SKIP,
             _ended(record),
@@ -148,6 +155,10 @@ def _of_verdict(verdict: Verdict) -> Reading:
 
 def _failure(record: Record) -> Failure:
     return record.failure or Failure(phase="", kind="", message="")
+
+
+def _crash(record: Record) -> tuple[str, str]:
+    return _failure(record).phase, _failure(record).kind
 
 
 def _ended(record: Record) -> str:

@@ -23,6 +23,8 @@ def separate_packages(prober: Prober, before: Probe, after: Probe, prefetch: Pre
         after: The first that is as the other.
         prefetch: Builds mixtures while others run.
     """
+    bad = before if before.answer is Answer.BAD else after
+    prober.criterion = prober.criterion.like(prober.cell_of(bad))
     stacks = [prober.run_of(probe.stack).experiment.stack for probe in (before, after)]
     old, new = (untouched_lock(probe.stack) for probe in (before, after))
     # Departures apply to either lock: what they level is the same on both sides here.

@@ -64,6 +64,17 @@ def test_losses_are_held_against_the_good_ends() -> None:
     assert read(sound(evaluations=[6.74, 4.73, NAN, NAN]), "eval_loss", good=good).answer is BAD
 
 
+def test_of_mixtures_the_neighbours_own_failure_is_bad_and_no_other() -> None:
+    wanted = ended("CRASHED", "data", "ValueError", "does not support bf16")
+    other = ended("CRASHED", "train", "NameError", "name 'x' is not defined")
+    asked = Criterion(("completed",)).like(judge_cell([wanted], reused=False))
+    answers = [asked.read(judge_cell([r], reused=False)).answer for r in (wanted, other, sound())]
+    assert answers == [BAD, SKIP, GOOD]
+    # Where the neighbour did not crash, no crash is what it did.
+    asked = Criterion(("completed", "eval_loss_moves")).like(judge_cell([frozen()], reused=False))
+    assert asked.read(judge_cell([other], reused=False)).answer is SKIP
+
+
 def test_a_killed_run_and_a_timed_check_are_not_certain() -> None:
     assert not read(ended("CRASHED", "train", "SIGSEGV", "x"), "completed").is_certain
     assert not read(ended("TIMEOUT", "train", "time limit", "x"), "completed").is_certain
