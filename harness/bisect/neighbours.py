@@ -69,7 +69,8 @@ def separate_packages(prober: Prober, before: Probe, after: Probe, prefetch: Pre
 
 def sentence(found: Separation, movable: dict[str, Group]) -> str:
     """Say what a separation came to: `trl 1.6.0 -> 1.7.0, alone sufficient and necessary`."""
-    unknown = f"; {len(found.unknown)} mixtures gave no answer" if found.unknown else ""
+    number = len(found.unknown)
+    unknown = f"; {number} mixture{'s' * (number > 1)} gave no answer" if number else ""
     if found.sufficient:
         said = []
         for name in found.sufficient:
