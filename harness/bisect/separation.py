@@ -1,4 +1,4 @@
-"""Which of the packages between two neighbouring releases did it: groups moved alone, and all but one.
+"""Which of the packages between two neighbouring releases did it: groups moved alone, and left out.
 
 Pure: it is given what a mixture answers. A group is sufficient where moving it alone changes the answer,
 necessary where moving all but it does not. Where none is sufficient, groups are taken back as long as the
@@ -22,7 +22,7 @@ class Separation:
         groups: All that differ, by name.
         sufficient: Groups that change the answer alone.
         necessary: Groups without which the others do not change it.
-        not_needed: Groups without which the others change it.
+        not_needed: Groups without which the others change it, too.
         together: A smallest set found that changes it; empty where one alone does.
         unknown: Mixtures without an answer.
     """
@@ -41,7 +41,7 @@ class Separation:
 
 
 def separate(names: Sequence[str], unmoved: Answer, moved: Answer, ask: Ask) -> Separation:
-    """Move groups one at a time, then all but one, then as many as it takes.
+    """Move groups one at a time, then all but those that were enough, then as many as it takes.
 
     Args:
         names: Of the groups in which the two releases differ.
@@ -58,8 +58,10 @@ def separate(names: Sequence[str], unmoved: Answer, moved: Answer, ask: Ask) -> 
         return [known[mixture] for mixture in wanted]
 
     alone = answers(*(frozenset({name}) for name in names))
-    without = answers(*(everything - {name} for name in names))
     sufficient = tuple(n for n, answer in zip(names, alone, strict=True) if answer is moved)
+    # Beside one that is enough no other is needed.
+    candidates = sufficient or tuple(names)
+    without = dict(zip(candidates, answers(*(everything - {n} for n in candidates)), strict=True))
     together = frozenset[str]() if sufficient else everything
     for name in sorted(together, key=names.index):
         smaller = together - {name}
@@ -68,8 +70,8 @@ def separate(names: Sequence[str], unmoved: Answer, moved: Answer, ask: Ask) -> 
     return Separation(
         tuple(names),
         sufficient,
-        tuple(n for n, answer in zip(names, without, strict=True) if answer is unmoved),
-        tuple(n for n, answer in zip(names, without, strict=True) if answer is moved),
+        tuple(n for n, answer in without.items() if answer is unmoved),
+        tuple(n for n, answer in without.items() if answer is moved),
         tuple(sorted(together, key=names.index)),
         tuple(mixture for mixture, answer in known.items() if answer is Answer.SKIP),
     )
