@@ -10,7 +10,7 @@ from harness.bisect.history import Release
 from harness.bisect.probe import Probe, settle
 from harness.bisect.search import Answer
 from harness.cell_result import CellResult
-from harness.dispatch.local import Result, Run
+from harness.dispatch.dispatcher import Result, Run
 from harness.gate import judge_cells
 from harness.locations import reports_dir
 from harness.plan import Plan

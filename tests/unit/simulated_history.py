@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.bisect import history
 from harness.bisect.history import Release, select
-from harness.dispatch.local import Result, Run
+from harness.dispatch.dispatcher import Result, Run
 from harness.locations import reports_dir
 from harness.plan import Plan
 from harness.record import Record
