@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from harness.cell_options import CellOptions, options_of
 from harness.record import Record
 from harness.verdict import Outcome, Verdict, cell_outcome
 
@@ -18,8 +19,15 @@ class CellResult(BaseModel):
     """The record was measured by an earlier run and not run again."""
     place: int | None = None
     """Place of the cell's stack in the order in which the run compares releases; None: by version."""
+    ran_with: CellOptions | None = None
+    """What selects the cell beside its id; None where only the record is known."""
 
     @property
     def outcome(self) -> Outcome:
         """The one outcome that stands for the cell."""
         return cell_outcome(self.verdicts)
+
+    @property
+    def rerun(self) -> str:
+        """The command that runs the cell again, quoted for a shell."""
+        return (self.ran_with or options_of(self.record)).rerun(self.record.cell_id)

@@ -1,7 +1,7 @@
 """Records in, verdicts out: what the reports render and the exit code stands on."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from harness import newest
 from harness.baselines import files as baseline_files
 from harness.baselines.baseline import Baseline, experiment_of
+from harness.cell_options import CellOptions
 from harness.cell_result import CellResult
 from harness.checks import Context, judge_all
 from harness.errors import IncompleteError
@@ -17,7 +18,7 @@ from harness.record import Record
 from harness.reference_ratio import reference_of, references
 from harness.verdict import Outcome, Verdict, cell_outcome
 
-__all__ = ["CellResult", "GateResult", "judge_cell", "judge_cells"]
+__all__ = ["CellResult", "GateResult", "judge_again", "judge_cell", "judge_cells"]
 
 
 class GateResult(BaseModel):
@@ -71,6 +72,7 @@ def judge_cell(
     reused: bool,
     baseline: Baseline | None = None,
     reference: Record | None = None,
+    ran_with: CellOptions | None = None,
 ) -> CellResult:
     """Judge one cell by its first record, the others being its repeats.
 
@@ -79,6 +81,7 @@ def judge_cell(
         reused: Whether all of them were measured by an earlier run.
         baseline: In place of the approved one.
         reference: The same fine-tune on the reference stack, in the same run of the gate.
+        ran_with: What selects the cell beside its id, where it is known.
     """
     record, *repeats = sorted(records, key=lambda r: r.repeat)
     folder = baselines_dir()
@@ -91,15 +94,22 @@ def judge_cell(
         reference=reference,
     )
     return CellResult(
-        record=record, repeats=repeats, verdicts=judge_all(record, context), reused=reused
+        record=record,
+        repeats=repeats,
+        verdicts=judge_all(record, context),
+        reused=reused,
+        ran_with=ran_with,
     )
 
 
-def judge_cells(runs: Iterable[tuple[Record, bool]]) -> list[CellResult]:
+def judge_cells(
+    runs: Iterable[tuple[Record, bool]], ran_with: CellOptions | None = None
+) -> list[CellResult]:
     """Group records by cell, in order of appearance, and judge each.
 
     Args:
         runs: Records, and whether each was measured by an earlier run.
+        ran_with: What selects the cells beside their ids, where it is known.
     """
     by_cell: dict[str, list[tuple[Record, bool]]] = {}
     for record, reused in runs:
@@ -110,6 +120,14 @@ def judge_cells(runs: Iterable[tuple[Record, bool]]) -> list[CellResult]:
             [record for record, _ in group],
             reused=all(reused for _, reused in group),
             reference=reference_of(min((r for r, _ in group), key=lambda r: r.repeat), known),
+            ran_with=ran_with,
         )
         for group in by_cell.values()
     ]
+
+
+def judge_again(cells: Sequence[CellResult]) -> list[CellResult]:
+    """Judge the records of judged cells by today's checks."""
+    judged = judge_cells((r, c.reused) for c in cells for r in (c.record, *c.repeats))
+    known = {cell.record.cell_id: cell.ran_with for cell in cells}
+    return [c.model_copy(update={"ran_with": known[c.record.cell_id]}) for c in judged]

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from harness import __version__, reports
+from harness.cell_options import CellOptions
 from harness.dispatch.cluster import Cluster, machine_of
 from harness.dispatch.cluster_dispatch import ClusterDispatcher
 from harness.dispatch.dispatcher import Dispatcher, Result, Run
@@ -54,6 +55,19 @@ class Options:
     where: Where = Where.LOCAL
     ray_address: str | None = None
     """Of a running cluster; None: RAY_ADDRESS, else the cluster of this machine."""
+
+    @property
+    def cell_options(self) -> CellOptions:
+        """What of these a cell's id leaves open."""
+        over = self.overrides
+        shipped = self.matrix.resolve() == DEFAULT_MATRIX.resolve()
+        return CellOptions(
+            matrix=None if shipped else str(self.matrix),
+            model=over.model,
+            data=over.data,
+            scale=over.scale,
+            fault=str(self.fault) if self.fault else None,
+        )
 
 
 class Plan:
@@ -209,7 +223,8 @@ def run_gate(
     # Before the cells run: a checkout can change in the meantime.
     commit_info = benchmark.commit_info()
     done = plan.execute(plan.runs(cells), console)
-    judged = plan.placed(judge_cells((r.record, r.reused) for r in done))
+    results = ((r.record, r.reused) for r in done)
+    judged = plan.placed(judge_cells(results, plan.options.cell_options))
     if judge_more is not None:
         judged = judge_more(plan, judged, console)
     result = GateResult(

@@ -151,13 +151,24 @@ def gate_verdict(gate_cell: str, gate_check: str, request: pytest.FixtureRequest
     return verdict
 
 
-def apply(verdict: Verdict) -> None:
-    """Say a verdict in pytest's terms: red fails, a non-answer skips with its reason."""
+@pytest.fixture
+def gate_rerun(gate_cell: str, request: pytest.FixtureRequest) -> str:
+    """The command that runs the cell again."""
+    return request.config.stash[_GATE].results[gate_cell].rerun
+
+
+def apply(verdict: Verdict, rerun: str) -> None:
+    """Say a verdict in pytest's terms: red fails, a non-answer skips with its reason.
+
+    Args:
+        verdict: Of one check on one cell.
+        rerun: The command that runs the cell again.
+    """
     if verdict.outcome.is_red:
         lines = [f"{verdict.outcome}: {verdict.message}"]
         lines += [f"  cause: {cause}" for cause in verdict.diagnosis]
         lines += [f"  do:    {advice}" for advice in verdict.advice]
-        lines += [f"  again: harness run {verdict.cell_id}"]
+        lines += [f"  again: {rerun}"]
         pytest.fail("\n".join(lines), pytrace=False)
     if verdict.outcome is not Outcome.PASS:
         pytest.skip(f"{verdict.outcome}: {verdict.message}")

@@ -24,7 +24,7 @@ from harness.explain import table as explain_table
 from harness.explain.run import explain_cells
 from harness.faults.catalogue import read_catalogue
 from harness.faults.trials import run_trials
-from harness.gate import judge_cells
+from harness.gate import judge_again
 from harness.hardware import detect
 from harness.kept_records import judge_kept
 from harness.locations import new_run_dir
@@ -150,8 +150,8 @@ def report(
     else:
         result, target = judge_kept(folder, command_line()), out or new_run_dir("report-")
     if judge:
-        runs = [(r, c.reused) for c in result.cells for r in (c.record, *c.repeats)]
-        cells = upgrade_throughput.keep(upgrade_throughput.kept(result.cells), judge_cells(runs))
+        paired = upgrade_throughput.kept(result.cells)
+        cells = upgrade_throughput.keep(paired, judge_again(result.cells))
         result = result.model_copy(update={"cells": cells})
     for path in reports.write(result, target):
         console.print(str(path), soft_wrap=True)

@@ -1,7 +1,6 @@
 """The answer in one sentence: sound or not, for which cells, why, and what to do."""
 
 import re
-import shlex
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -66,11 +65,6 @@ class Gap:
         return f"{', '.join(self.checks[:3])} and {len(self.checks) - 3} other checks"
 
 
-def reproduce(cell: CellResult) -> str:
-    """Return the command that runs this cell again, quoted for a shell."""
-    return f"harness run {shlex.quote(cell.record.cell_id)}"
-
-
 def state(result: GateResult) -> State:
     """Say what the run amounts to.
 
@@ -117,11 +111,11 @@ def _cells(result: GateResult) -> str:
         red = [cell for finding in found for cell in finding.cells]
         first, lead = found[0], found[0].lead
         where = "in the first, " if len(found) > 1 else ""
-        do = first.advice[0] if first.advice else f"look at it with {reproduce(red[0])}"
+        do = _part(first.advice[0]) if first.advice else f"look at it with {red[0].rerun}"
         verb = "is" if len(red) == 1 else "are"
         return (
             f"{_names(red)} ({len(red)} of {count(total, 'cell')}) {verb} red: {where}"
-            f"{_part(lead.message)}; to do: {_part(do)}{f'; besides, {moved}' if moved else ''}."
+            f"{_part(lead.message)}; to do: {do}{f'; besides, {moved}' if moved else ''}."
         )
     if passed == total:
         scope = f"{passed} of {count(total, 'cell')}"
@@ -245,5 +239,5 @@ def _no_answer(cells: Sequence[CellResult], passed: int) -> str:
     share = f"{len(unanswered)} of {count(len(cells), 'cell')}"
     return (
         f"{_names(unanswered)} ({share}) without an answer: {words}; {rest}; "
-        f"to do: run it again with {reproduce(first)}."
+        f"to do: run it again with {first.rerun}."
     )

@@ -202,7 +202,6 @@ def _environment() -> Environment:
         float16_max=FLOAT16_MAX,
         tables=tables,
         curves=curves,
-        reproduce=answer.reproduce,
     )
     environment.filters.update(
         ident=id,

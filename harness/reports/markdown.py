@@ -27,6 +27,7 @@ from harness.reports.wording import (
 )
 from harness.verdict import Outcome
 
+_COMMAND = 1_200  # a command that is cut does not run
 _HEADER = (
     "| cell | outcome | eval_loss start → end | effective precision | tokens/s | peak memory |",
     "|---|---|---|---|---:|---:|",
@@ -107,7 +108,7 @@ def _finding(finding: Finding) -> str:
     lines += [f"- {code(v.check, 60)} {escape(v.message, 400)}" for v in finding.verdicts[:8]]
     lines += [f"- Why: {escape(cause, 400)}" for cause in finding.diagnosis[:4]]
     lines += [f"- To do: {escape(step, 400)}" for step in finding.advice[:4]]
-    lines.append(f"- Run it again: {code(answer.reproduce(finding.cells[0]), 300)}")
+    lines.append(f"- Run it again: {code(finding.cells[0].rerun, _COMMAND)}")
     return "\n".join(lines)
 
 

@@ -73,13 +73,13 @@ def summary(result: GateResult) -> RenderableType:
             parts.append(_item("", f"{verdict.check}: {verdict.message}", "bold"))
         parts += [_item("why", cause) for cause in finding.diagnosis]
         parts += [_item("to do", step) for step in finding.advice]
-        parts.append(_item("again", answer.reproduce(finding.cells[0])))
+        parts.append(_item("again", finding.cells[0].rerun))
     unanswered = [gap for gap in answer.gaps(result) if gap.outcome.is_unanswered_run]
     for gap in unanswered:
         parts.append(Text())
         parts.append(_cell_line(gap.cells[0], len(gap.cells) - 1))
         parts.append(_item("", gap.message))
-        parts.append(_item("again", answer.reproduce(gap.cells[0])))
+        parts.append(_item("again", gap.cells[0].rerun))
     return Group(*parts)
 
 

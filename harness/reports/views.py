@@ -8,7 +8,7 @@ from harness.conditions import disturbances
 from harness.gate import CellResult
 from harness.record import Record
 from harness.reports import differences
-from harness.reports.answer import merged, reproduce
+from harness.reports.answer import merged
 from harness.reports.curves import STYLES, Curve
 from harness.reports.differences import Difference, Facts
 from harness.reports.facts import labelled, red_verdicts, worst_first
@@ -74,11 +74,6 @@ class CellView:
     def disturbed(self) -> list[str]:
         """What else the machine did while the cell ran, where that makes timings worth little."""
         return disturbances(self.record)
-
-    @property
-    def command(self) -> str:
-        """The command that runs the cell again."""
-        return reproduce(self.cell)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ The verdict is the newer cell's, so that a slower release is red, and the step t
 that hold for every check. On native hardware only: times of an emulated card are not the card's.
 """
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
+from harness.cell_options import CellOptions
 from harness.cell_result import CellResult
 from harness.errors import PacedRunError
 from harness.plan import Plan
@@ -79,12 +81,18 @@ def _compared(plan: Plan, old: CellResult, new: CellResult, console: Console) ->
         answer = compare(Contest(first, second), console, fresh=plan.options.fresh)
     except PacedRunError as error:
         return Verdict(check=CHECK, cell_id=ids[1], outcome=Outcome.INFRA, message=str(error))
-    return verdict_of(answer)
+    return verdict_of(answer, plan.options.cell_options)
 
 
-def verdict_of(answer: Answer) -> Verdict:
-    """Return what pairs say as a verdict of B's cell: FAIL where it is slower."""
+def verdict_of(answer: Answer, ran_with: CellOptions | None = None) -> Verdict:
+    """Return what pairs say as a verdict of B's cell: FAIL where it is slower.
+
+    Args:
+        answer: Of the pairs.
+        ran_with: What selects both cells beside their ids, where it is not the default.
+    """
     a, b = answer.series.a, answer.series.b
+    command = shlex.join(["harness", "explain", a, b, *(ran_with or CellOptions()).arguments()])
     outcome = Outcome.SKIPPED if answer.exit_code else Outcome.PASS
     if answer.slower:
         outcome = Outcome.FAIL
@@ -107,8 +115,6 @@ def verdict_of(answer: Answer) -> Verdict:
         diagnosis=(f"the release takes longer than {a} for the same work",)
         if answer.slower
         else (),
-        advice=(f"harness explain {a} {b} names what it computes otherwise",)
-        if answer.slower
-        else (),
+        advice=(f"{command} names what it computes otherwise",) if answer.slower else (),
         evidence=figures,
     )

@@ -4,5 +4,5 @@ from harness.pytest_plugin import apply
 from harness.verdict import Verdict
 
 
-def test_gate(gate_verdict: Verdict) -> None:
-    apply(gate_verdict)
+def test_gate(gate_verdict: Verdict, gate_rerun: str) -> None:
+    apply(gate_verdict, gate_rerun)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from harness.cell_options import CellOptions
 from harness.cell_result import CellResult
 from harness.errors import PacedRunError
 from harness.plan import Options, Plan
@@ -78,6 +79,12 @@ def test_only_a_clear_answer_is_green_or_red(said: Answer, outcome: Outcome) -> 
     assert (verdict.check, verdict.outcome) == (CHECK, outcome)
     assert verdict.evidence["step"]["pairs"] == said.decisions["step"].pairs
     assert bool(verdict.advice) == outcome.is_red
+
+
+def test_the_advice_is_a_whole_command() -> None:
+    (advice,) = verdict_of(answer(slower(0.2)), CellOptions(matrix="my m.toml")).advice
+    assert f"harness explain unsloth-{RELEASES[0]}/cpu/auto/mild" in advice
+    assert "/mild --matrix 'my m.toml' names" in advice
 
 
 def test_a_slower_release_is_no_safe_upgrade(compared: list[tuple[str, str]]) -> None:
