@@ -3,13 +3,14 @@
 import shlex
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from harness.locations import FIXTURES
 from harness.record import Record
+from harness.strict_json import StrictModel
 
 
-class CellOptions(BaseModel):
+class CellOptions(StrictModel):
     """The options of `harness run` that decide, together with a cell's id, what is run.
 
     Values are as they were given: a path relative to the working folder stays relative.

@@ -1,16 +1,13 @@
 """One judged cell: a record, its repeats, and what every check said of them."""
 
-from pydantic import BaseModel, ConfigDict
-
 from harness.cell_options import CellOptions, options_of
 from harness.record import Record
+from harness.strict_json import StrictModel
 from harness.verdict import Outcome, Verdict, cell_outcome
 
 
-class CellResult(BaseModel):
+class CellResult(StrictModel):
     """One judged cell: its record, the records of its repeats, and every check's verdict."""
-
-    model_config = ConfigDict(ser_json_inf_nan="constants")
 
     record: Record
     repeats: list[Record] = []

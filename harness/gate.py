@@ -2,9 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict
+from typing import Literal
 
 from harness import newest
 from harness.baselines import files as baseline_files
@@ -16,25 +14,28 @@ from harness.errors import IncompleteError
 from harness.locations import baselines_dir
 from harness.record import Record
 from harness.reference_ratio import reference_of, references
+from harness.strict_json import PlainData, StrictModel
 from harness.verdict import Outcome, Verdict, cell_outcome
 
 __all__ = ["CellResult", "GateResult", "judge_again", "judge_cell", "judge_cells"]
 
+RESULT_VERSION: Literal[1] = 1
 
-class GateResult(BaseModel):
+
+class GateResult(StrictModel):
     """One run of the gate over a matrix."""
 
-    model_config = ConfigDict(ser_json_inf_nan="constants")
-
+    schema_version: Literal[1] = RESULT_VERSION
+    """Of result.json; a file of before the field is of version 1."""
     command: str
     started_at: str
     duration_s: float
     harness_version: str
     cells: list[CellResult]
-    machine_info: dict[str, Any] = {}
+    machine_info: PlainData = {}
     """What pytest-benchmark says of the machine that the run was started on; a reused record may be of
     another one, and names its own."""
-    commit_info: dict[str, Any] = {}
+    commit_info: PlainData = {}
     """What it says of the checkout that the run was started in."""
 
     @property

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from harness.strict_json import PlainData, StrictModel
 
 
 class Outcome(StrEnum):
@@ -35,7 +36,7 @@ class Outcome(StrEnum):
         return self in (Outcome.TIMEOUT, Outcome.INFRA)
 
 
-class Verdict(BaseModel):
+class Verdict(StrictModel):
     """One check's answer on one cell."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +50,7 @@ class Verdict(BaseModel):
     """Causes that the evidence supports, most likely first; empty unless red."""
     advice: tuple[str, ...] = ()
     """What to change, most useful first."""
-    evidence: dict[str, Any] = {}
+    evidence: PlainData = {}
     """The figures the answer rests on, by name, for the report."""
 
 

@@ -15,6 +15,7 @@ from harness.cli.bisect import bisect
 from harness.cli.compare import compare
 from harness.cli.fidelity import fidelity
 from harness.cli.history import history
+from harness.cli.schema import schema
 from harness.cli.sensitivity import sensitivity
 from harness.cli.terminal import console, interruptible, say
 from harness.doctor.diagnosis import as_dict, diagnose, render
@@ -54,6 +55,7 @@ app.command()(compare)
 app.command()(bisect)
 app.command()(sensitivity)
 app.command()(history)
+app.command()(schema)
 app.add_typer(cli_baseline.app, name="baseline")
 
 MatrixFile = Annotated[Path, typer.Option("--matrix", help="Matrix file.")]

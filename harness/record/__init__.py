@@ -6,7 +6,12 @@ per second; a figure that could not be measured is None, never zero.
 
 from harness.record.afterwards import Afterwards, Difference, Failure, Tokenizer
 from harness.record.data import Number
-from harness.record.files import read_record, write_json_atomically, write_record
+from harness.record.files import (
+    read_record,
+    refuse_other_version,
+    write_json_atomically,
+    write_record,
+)
 from harness.record.model import (
     Adapter,
     BaseWeights,
@@ -69,6 +74,7 @@ __all__ = [
     "TranslationScores",
     "emulation_label",
     "read_record",
+    "refuse_other_version",
     "with_emulation",
     "write_json_atomically",
     "write_record",

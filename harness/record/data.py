@@ -1,12 +1,16 @@
 """What every part of a record is made of."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from harness.strict_json import PlainData, StrictModel
+
+__all__ = ["Data", "Number", "PlainData"]
 
 Number = float | None
-"""A measured figure. Non-finite values are kept (JSON `NaN`, `Infinity`): they are findings."""
+"""A measured figure. Non-finite values are kept (in JSON the strings `NaN`, `Infinity`): they are findings."""
 
 
-class Data(BaseModel):
-    """A part of the record: no unknown field, and non-finite numbers as JSON's constants."""
+class Data(StrictModel):
+    """A part of the record: no unknown field."""
 
-    model_config = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+    model_config = ConfigDict(extra="forbid")

@@ -3,6 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
@@ -55,12 +56,7 @@ def read_record(path: Path) -> Record:
         raise CorruptRecordError(
             f"{path} is not a readable record ({error}). Delete it and run its cell again."
         ) from error
-    version = data.get("schema_version") if isinstance(data, dict) else None
-    if version != SCHEMA_VERSION:
-        raise CorruptRecordError(
-            f"{path} has schema_version {version!r}; this harness reads {SCHEMA_VERSION}. "
-            "Read it with the release that wrote it, or delete it and run its cell again."
-        )
+    refuse_other_version(data, path, SCHEMA_VERSION)
     try:
         return Record.model_validate(data)
     except ValidationError as error:
@@ -68,3 +64,26 @@ def read_record(path: Path) -> Record:
         raise CorruptRecordError(
             f"{path} is not a valid record: {problem.where}: {problem.reason}. Delete it and run its cell again."
         ) from error
+
+
+def refuse_other_version(data: Any, path: Path, known: int, unsaid: int | None = None) -> None:
+    """See that a file is of the one version that is read, before anything else in it counts.
+
+    Args:
+        data: What the file holds.
+        path: The file.
+        known: The version that is read.
+        unsaid: The version of a file that names none.
+
+    Raises:
+        CorruptRecordError: It is of another version.
+    """
+    fields = data if isinstance(data, dict) else {}
+    version = fields.get("schema_version", unsaid)
+    if version != known:
+        writer = fields.get("harness_version")
+        named = f" (harness {writer})" if isinstance(writer, str) else ""
+        raise CorruptRecordError(
+            f"{path} has schema_version {version!r}; this harness reads {known}. "
+            f"Read it with the release that wrote it{named}, or delete it and run its cells again."
+        )

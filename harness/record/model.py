@@ -1,8 +1,6 @@
 """What was trained: dtypes, weights, adapter, shape, and the code that ran."""
 
-from typing import Any
-
-from harness.record.data import Data, Number
+from harness.record.data import Data, Number, PlainData
 
 
 class Precision(Data):
@@ -104,9 +102,9 @@ class ExecutedPath(Data):
     model_inputs: list[str] = []
     """What the model is called with in training, by name."""
     gradient_checkpointing: bool
-    requested: dict[str, Any] = {}
+    requested: PlainData = {}
     """Training arguments as they were asked for, under the release's names."""
-    arguments: dict[str, Any]
+    arguments: PlainData
     """Effective training arguments, as plain JSON values."""
     environment: dict[str, str]
     """Environment variables of the libraries under test, as the run ended."""

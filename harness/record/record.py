@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from harness.record.afterwards import Afterwards, Failure
-from harness.record.data import Data
+from harness.record.data import Data, PlainData
 from harness.record.model import Adapter, BaseWeights, ExecutedPath, ModelShape, Precision
 from harness.record.surroundings import Conditions, HardwareInfo, StackInfo
 from harness.record.training import (
@@ -44,7 +44,7 @@ class Record(Data):
     """Whether a process that had imported the stack before forked it: there is no import phase, and such a
     record never becomes a baseline."""
     dtype_request: str
-    recipe: dict[str, Any]
+    recipe: PlainData
     recipe_digest: str
     stack: StackInfo
     hardware: HardwareInfo
@@ -64,7 +64,7 @@ class Record(Data):
     afterwards: list[Afterwards] = []
     translations: list[Translation] = []
     scores: TranslationScores | None = None
-    data: dict[str, Any] = {}
+    data: PlainData = {}
     """Row and token counts, and digests of model, tokenizer and data files."""
 
     @model_validator(mode="before")

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 
 from harness.errors import CorruptRecordError, InputError, first_problem
-from harness.gate import GateResult
-from harness.record import write_json_atomically
+from harness.gate import RESULT_VERSION, GateResult
+from harness.record import refuse_other_version, write_json_atomically
 from harness.reports import benchmark, html, markdown, releases, releases_data
 
 RESULT_NAME = "result.json"
@@ -20,7 +21,7 @@ SUMMARY_NAME = "summary.md"
 BENCHMARK_NAME = "benchmark.json"
 
 
-class _Written(GateResult):
+class WrittenResult(GateResult):
     """A result with what is derived from it for those who read JSON; `load` leaves it aside."""
 
     releases: dict[str, Any]
@@ -37,7 +38,7 @@ def write(result: GateResult, folder: Path) -> list[Path]:
         StorageError: The folder cannot be written; no half-written file stays.
     """
     comparison = releases.view(result)
-    written = _Written(**dict(result), releases=releases_data.as_data(result, comparison))
+    written = WrittenResult(**dict(result), releases=releases_data.as_data(result, comparison))
     contents = {
         RESULT_NAME: written.model_dump_json(indent=1) + "\n",
         PAGE_NAME: html.render(result, comparison=comparison),
@@ -68,14 +69,23 @@ def load(folder: Path) -> GateResult:
             f"it holds a {RESULT_NAME}."
         )
     try:
-        return GateResult.model_validate_json(path.read_bytes())
+        data = from_json(path.read_bytes())
     except OSError as error:
         raise InputError(
             f"{path} cannot be read: {error.strerror}. Check its permissions."
         ) from error
+    except ValueError as error:
+        raise _unreadable(path, "the whole file", str(error)) from error
+    refuse_other_version(data, path, RESULT_VERSION, unsaid=1)
+    try:
+        return GateResult.model_validate(data)
     except ValidationError as error:
         problem = first_problem(error, "the whole file")
-        raise CorruptRecordError(
-            f"{path} is not a result that this harness reads: {problem.where}: {problem.reason}. "
-            "Render it with the release that wrote it, or run the cells again."
-        ) from error
+        raise _unreadable(path, problem.where, problem.reason) from error
+
+
+def _unreadable(path: Path, where: str, reason: str) -> CorruptRecordError:
+    return CorruptRecordError(
+        f"{path} is not a result that this harness reads: {where}: {reason}. "
+        "Render it with the release that wrote it, or run the cells again."
+    )
