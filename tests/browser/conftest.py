@@ -1,25 +1,15 @@
 """A page of the report in the system's Chromium, with what it logs and what it asks for."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page
 
 from harness.gate import GateResult
 from harness.reports.html import render
-
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from tests.browser import chromium
 
 
 @dataclass
@@ -36,13 +26,11 @@ Opener = Callable[..., Opened]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    path = next(filter(None, map(shutil.which, NAMES)), None)
-    if path is None:
-        pytest.skip(f"no Chromium on PATH ({', '.join(NAMES)}): apt-get install chromium")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=FLAGS)
+    program = chromium.find()
+    if program is None:
+        pytest.skip(chromium.MISSING)
+    with chromium.running(program) as launched:
         yield launched
-        launched.close()
 
 
 @pytest.fixture
