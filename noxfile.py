@@ -5,6 +5,8 @@ nox -s faults                    every fault, and which check sees it; what foll
 nox -s relations                 runs that must agree; `-- --search 5` looks for recipes where they do not
 nox -s sensitivity               slowdowns of known size: what the speed rule finds, beside other tools' rules
 nox -s tests                     unit, integration and browser tests
+nox -s docs                      the documentation site, with every link checked
+nox -s sample                    the sample report and its picture, from a run of the real matrix
 """
 
 import shlex
@@ -113,6 +115,25 @@ def benchmarks(session: nox.Session) -> None:
     """Measure what the harness itself costs."""
     _sync(session, "test")
     session.run("pytest", "tests/benchmarks", "--benchmark-only", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def docs(session: nox.Session) -> None:
+    """Build the documentation into site/html and check every link: seconds, offline."""
+    _sync(session, "docs")
+    session.run("python", "-m", "harness.cli.reference")
+    session.run("python", "docs/build.py")
+
+
+@nox.session(python=PYTHON)
+def sample(session: nox.Session) -> None:
+    """Run the default matrix and keep its report in reports/sample; `-- --fresh` trains again."""
+    _sync(session, "test")
+    posargs = shlex.join(session.posargs)
+    command = "nox -s sample" + (f" -- {posargs}" if posargs else "")
+    session.run(
+        "python", "-m", "reports.sample", *session.posargs, env={"HARNESS_COMMAND": command}
+    )
 
 
 @nox.session(python=PYTHON)
