@@ -22,6 +22,9 @@ _SHAPES = (
     "m-1.2 -4h2.4v8h-2.4z",  # upright bar
     "m-4 -4l4 2l4 -2l-2 4l2 4l-4 -2l-4 2l2 -4z",  # star
 )
+Edges = tuple[float, float, float]
+"""x, and the lower and the upper y of a band there."""
+
 _MAX_X = 1e12  # steps and epochs; a corrupt one must not stretch the axis
 _CROSS = "m-3.5 -3.5l7 7m0 -7l-7 7"
 
@@ -50,19 +53,20 @@ class Frame:
     y_ticks: int = 5
 
 
-WIDE = Frame(720, 340, left=58, top=26, bottom=38)
+FAMILY = Frame(460, 250, left=50, top=26, bottom=36)
 SMALL = Frame(300, 128, left=46, right=8, x_ticks=3, y_ticks=4)
 
 
-def comparison(curves: Sequence[Curve], title: str) -> Markup:
+def comparison(curves: Sequence[Curve], title: str, band: Sequence[Edges] = ()) -> Markup:
     """Draw the eval_loss of several cells over epochs in one frame.
 
     Args:
         curves: x is the epoch, y the eval_loss; a non-finite value is drawn as a cross on the top
             edge, a missing one is a gap.
         title: Read out in place of the picture.
+        band: Epoch, lower and upper edge of a band to draw behind them.
     """
-    return _chart(curves, title, WIDE, axis=("epoch", "eval_loss"), markers=True)
+    return _chart(curves, title, FAMILY, axis=("epoch", "eval_loss"), markers=True, band=band)
 
 
 def small(
@@ -110,6 +114,14 @@ def key(style: int | None) -> Markup:
     )
 
 
+def band_key() -> Markup:
+    """Draw the sample of a band for a legend."""
+    return Markup(
+        '<svg class="key chart" viewBox="0 0 32 14" width="32" height="14" aria-hidden="true">'
+        '<path class="band" d="M1 2H31V12H1z"/></svg>'
+    )
+
+
 def in_words(values: Sequence[float | None]) -> str:
     """Say in words what a curve shows, for those who do not see it."""
     finite = [value for value in values if value is not None and math.isfinite(value)]
@@ -135,16 +147,19 @@ def _chart(
     skipped: Sequence[float] = (),
     log: bool = False,
     limit: float | None = None,
+    band: Sequence[Edges] = (),
 ) -> Markup:
+    band = [edges for edges in band if abs(edges[0]) < _MAX_X]
     curves = [replace(c, points=[p for p in c.points if abs(p[0]) < _MAX_X]) for c in curves]
     ys = [y for curve in curves for _, y in curve.points if is_drawn(y)]
+    ys += [y for _, *both in band for y in both if is_drawn(y)]
     xs = [x for curve in curves for x, _ in curve.points] or [0.0, 1.0]
     if limit is not None:
         ys.append(limit)
     x = Scale(min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1, frame.left + 6.0,
               frame.width - frame.right - 6.0)  # fmt: skip
     y = value_scale(ys, frame.height - frame.bottom, frame.top, log=log and min(ys, default=0) > 0)
-    parts = [*_grid(x, y, frame, axis)]
+    parts = [*_grid(x, y, frame, axis), *_band(band, x, y)]
     if limit is not None:
         edge, at = frame.width - frame.right, y(limit)
         parts.append(f'<path class="limit" d="M{frame.left} {at:.1f}H{edge}"/>')
@@ -182,6 +197,14 @@ def _grid(x: Scale, y: Scale, frame: Frame, axis: tuple[str, str]) -> list[str]:
     return parts
 
 
+def _band(band: Sequence[Edges], x: Scale, y: Scale) -> list[str]:
+    if len(band) < 2:
+        return []
+    upper = [f"{x(at):.1f} {y(high):.1f}" for at, _, high in band]
+    lower = [f"{x(at):.1f} {y(low):.1f}" for at, low, _ in reversed(band)]
+    return [f'<path class="band" d="M{"L".join([*upper, *lower])}z"/>']
+
+
 def _line(curve: Curve, x: Scale, y: Scale, frame: Frame, *, markers: bool) -> str:
     path = []
     for run in runs(curve.points):
@@ -189,7 +212,7 @@ def _line(curve: Curve, x: Scale, y: Scale, frame: Frame, *, markers: bool) -> s
         if len(run) == 1:
             path.append("h.1")
     parts = [f'<path class="line" d="{"".join(path)}"/>'] if path else []
-    if frame is WIDE:
+    if frame is FAMILY:
         parts.insert(0, f"<title>{escape(one_line(curve.name, 160))}</title>")
     if markers and curve.style is not None:
         shape = _SHAPES[curve.style]

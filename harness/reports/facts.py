@@ -45,8 +45,8 @@ def tokens_per_second(record: Record) -> float | None:
     return throughput_figures(record).get("tokens_per_s")
 
 
-def peak_memory(record: Record) -> tuple[int, str] | None:
-    """Return the highest memory of the fine-tune in bytes, and what it is of: `GPU` or `RSS`.
+def peak_figure(record: Record) -> str | None:
+    """Return the name of the figure that is the fine-tune's highest memory: `peak_rss.train`.
 
     What a GPU's allocator holds in reserve and what the evidence takes for itself (`probe`) are none of it.
     """
@@ -55,10 +55,20 @@ def peak_memory(record: Record) -> tuple[int, str] | None:
         for name, peak in memory_figures(record).items()
         if name.startswith(("peak_gpu_allocated.", "peak_rss.")) and not name.endswith(".probe")
     }
-    if not peaks:
+    return max(peaks, key=lambda name: peaks[name], default=None)
+
+
+def peak_memory(record: Record) -> tuple[int, str] | None:
+    """Return the highest memory of the fine-tune in bytes, and what it is of: `GPU` or `RSS`."""
+    name = peak_figure(record)
+    if name is None:
         return None
-    name = max(peaks, key=lambda key: peaks[key])
-    return int(peaks[name]), "GPU" if name.startswith("peak_gpu") else "RSS"
+    return int(memory_figures(record)[name]), memory_kind(name)
+
+
+def memory_kind(name: str) -> str:
+    """Return what a figure of memory is of: `GPU` or `RSS`."""
+    return "GPU" if name.startswith("peak_gpu") else "RSS"
 
 
 def loss_span(record: Record) -> tuple[float, float] | None:

@@ -11,14 +11,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from harness.gate import GateResult
+from harness.loss_shift import SAME_DTYPE, TRAINED
 from harness.precision_facts import FLOAT16_MAX
 from harness.reports import (
     answer,
     curves,
     differences,
     facts,
+    intervals,
+    loss_figures,
     pivot,
     releases,
+    speed,
     tables,
     upgrading,
     views,
@@ -106,7 +110,8 @@ class _Page:
             checks=pivot.check_names(cells),
             check_outcomes=pivot.check_outcomes,
             aspects=self.aspects,
-            figures=views.figures(self.views),
+            speed_rows=speed.rows(self.views),
+            figures=loss_figures.figures(self.views),
             stacks=self.stacks,
             sections=_SECTIONS,
             many=len(self.views) > _MANY,
@@ -202,6 +207,9 @@ def _environment() -> Environment:
         float16_max=FLOAT16_MAX,
         tables=tables,
         curves=curves,
+        speed=speed,
+        confidence=intervals.CONFIDENCE,
+        band_limits=(SAME_DTYPE, TRAINED),
     )
     environment.filters.update(
         ident=id,

@@ -70,6 +70,13 @@ class StepView:
     """The worst first."""
 
     @property
+    def locks(self) -> tuple[list[str], list[str]]:
+        """The digests of the locks on each side: one for a CPU, one for a GPU."""
+        old = [pair.old.record.stack.lock_digest for pair in self.step.pairs if pair.old]
+        new = [pair.new.record.stack.lock_digest for pair in self.step.pairs if pair.new]
+        return sorted(set(old)), sorted(set(new))
+
+    @property
     def verdict(self) -> StepVerdict:
         """The verdict of the worst cell."""
         return self.step.verdict

@@ -120,6 +120,8 @@ def _clause(
     move = f"to upgrade from {source} to {target} on {machines}"
     families = [history for upgrade in upgrades for history in upgrade.histories]
     why = losses(upgrades[0].pairs[0]) if verdict is StepVerdict.NOT_SAFE else ""
+    if why:
+        why += f", since {_first_after(upgrades[0])}"
     told = f"{_short(families[0].family.name)}: {why or since(families[0])}"
     if len(families) > 1:
         told += f"; and {count(len(families) - 1, 'more cell')}"
@@ -134,6 +136,13 @@ def _clause(
             return f"nothing won by an upgrade from {source} to {target} on {machines} ({told})"
         case StepVerdict.NO_ANSWER | StepVerdict.NOT_COMPARED:
             return f"no answer on an upgrade to {target} on {machines} ({told})"
+
+
+def _first_after(upgrade: Upgrade) -> str:
+    """Return the first release after the last sound one on which the first family ran."""
+    ran = [release for release, cell in upgrade.histories[0].cells if cell]
+    later = [release for release in ran if upgrade.old and release.order > upgrade.old.order]
+    return _short((later or [upgrade.new])[0].label)
 
 
 def _told(verdict: StepVerdict, pairs: Sequence[Pair]) -> Sequence[Pair]:

@@ -9,10 +9,8 @@ from harness.gate import CellResult
 from harness.record import Record
 from harness.reports import differences
 from harness.reports.answer import merged
-from harness.reports.curves import STYLES, Curve
 from harness.reports.differences import Difference, Facts
-from harness.reports.facts import labelled, red_verdicts, worst_first
-from harness.reports.pivot import recipe_name
+from harness.reports.facts import labelled, red_verdicts
 from harness.reports.wording import clean, plain, short
 from harness.verdict import Outcome, Verdict
 
@@ -77,24 +75,6 @@ class CellView:
 
 
 @dataclass(frozen=True)
-class Line:
-    """One entry of a comparison figure's legend."""
-
-    view: CellView
-    curve: Curve
-
-
-@dataclass(frozen=True)
-class Figure:
-    """The eval_loss of all cells of one recipe."""
-
-    recipe: str
-    lines: tuple[Line, ...]
-    without: tuple[CellView, ...]
-    """Cells that have no evaluation to draw."""
-
-
-@dataclass(frozen=True)
 class Group:
     """The cells that share a value: in words, or the first few by link and how many more."""
 
@@ -144,26 +124,6 @@ def cell_views(cells: Sequence[CellResult]) -> list[CellView]:
         taken.add(anchor)
         views.append(CellView(index, anchor, cell))
     return views
-
-
-def figures(views: Sequence[CellView]) -> list[Figure]:
-    """Arrange one comparison figure per recipe; red cells get a colour of their own first."""
-    by_cell = {id(view.cell): view for view in views}
-    recipes: dict[str, list[CellResult]] = {}
-    for view in views:
-        recipes.setdefault(recipe_name(view.record), []).append(view.cell)
-    found = []
-    for recipe, members in recipes.items():
-        drawn = [cell for cell in worst_first(members) if cell.record.evaluations]
-        lines = []
-        for place, cell in enumerate(drawn):
-            view = by_cell[id(cell)]
-            style = place if place < STYLES else None
-            points = [(e.epoch, e.eval_loss) for e in cell.record.evaluations]
-            lines.append(Line(view, Curve(view.label, points, style, bold=view.outcome.is_red)))
-        without = [by_cell[id(cell)] for cell in members if not cell.record.evaluations]
-        found.append(Figure(recipe, tuple(lines), tuple(without)))
-    return found
 
 
 def aspects(views: Sequence[CellView]) -> list[Aspect]:

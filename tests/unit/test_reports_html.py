@@ -264,7 +264,7 @@ def test_five_hundred_cells_fit_with_every_red_one_in_full() -> None:
     # A crashed cell has no chart; a frozen one that is shown in full has.
     red = [part for part in sections if part.startswith("f")]
     assert len(red) == 200
-    assert sum('class="charts"' in part for part in red) > 40
+    assert sum('class="charts"' in part for part in red) > 20
     assert not any('class="charts"' in part for part in sections if part.startswith("p"))
 
 

@@ -179,7 +179,7 @@ def test_the_answer_to_a_moved_loss_is_not_sound_and_says_by_how_much() -> None:
         "Not sound: not safe to upgrade from 2025.8.6 to 2026.1.4 on t4 (emulated) (t4/auto/hot "
         "(emulated): the last eval_loss rose from 4.9196 to 5.3631 (+9.0 %, more than 1 %) and "
         "eval_loss before any training moved from 7.1158 to 7.0960 (-0.28 %, more than 0.1 %): the "
-        "evaluation itself changed); 2 of 2 cells pass every check that could be measured, but the "
+        "evaluation itself changed, since 2026.1.4); 2 of 2 cells pass every check that could be measured, but the "
         "eval_loss of 1 cell moved from 2025.8.6 to 2026.1.4; to do: look at what moved there in "
         "the section on releases."
     )

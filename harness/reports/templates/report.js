@@ -54,6 +54,27 @@
     button.addEventListener("click", () => sort(heading, column));
     heading.replaceChildren(button);
   });
+  // Where the clipboard is not to be had the command is selected, ready to be copied by keyboard.
+  async function copy(button, code) {
+    getSelection().selectAllChildren(code);
+    try {
+      await navigator.clipboard.writeText(code.textContent);
+      button.textContent = "Copied";
+    } catch {
+      button.textContent = "Selected";
+    }
+    setTimeout(() => { button.textContent = "Copy"; }, 2000);
+  }
+
+  for (const code of document.querySelectorAll(".repro code")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.textContent = "Copy";
+    button.setAttribute("aria-label", "Copy the command");
+    button.addEventListener("click", () => copy(button, code));
+    code.after(" ", button);
+  }
   tools.hidden = false;
   tools.addEventListener("submit", (event) => event.preventDefault());
   filter.addEventListener("input", show);
