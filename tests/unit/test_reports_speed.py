@@ -113,7 +113,9 @@ def test_the_band_is_around_the_oldest_release_that_passes() -> None:
     assert figure.band.around.record.stack.name == "unsloth-2025.6.8"
     losses = figure.band.around.record.eval_losses
     (_, low, high), *_, (_, last_low, last_high) = figure.band.edges
-    assert (low, high) == pytest.approx((losses[0] * (1 - SAME_DTYPE), losses[0] * (1 + SAME_DTYPE)))
+    assert (low, high) == pytest.approx(
+        (losses[0] * (1 - SAME_DTYPE), losses[0] * (1 + SAME_DTYPE))
+    )
     assert (last_low, last_high) == pytest.approx(
         (losses[-1] * (1 - TRAINED), losses[-1] * (1 + TRAINED))
     )
