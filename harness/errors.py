@@ -86,6 +86,12 @@ class SameEndsError(HarnessError, ValueError):
     exit_code = 22
 
 
+class TrackingError(HarnessError, ConnectionError):
+    """A tracking server cannot be reached, or refuses what it is given."""
+
+    exit_code = 23
+
+
 class MissingExtraError(HarnessError, ImportError):
     """A package is missing that only one of the optional extras needs."""
 
@@ -118,6 +124,7 @@ EXIT_CODES: dict[int, str] = {
             IncompleteError,
             BaselineError,
             MissingExtraError,
+            TrackingError,
             SameEndsError,
         )
     },

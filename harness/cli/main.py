@@ -11,6 +11,7 @@ from rich.console import Console
 
 from harness import reports
 from harness.cli import baseline as cli_baseline
+from harness.cli import export as cli_export
 from harness.cli.bisect import bisect
 from harness.cli.compare import compare
 from harness.cli.fidelity import fidelity
@@ -57,6 +58,7 @@ app.command()(sensitivity)
 app.command()(history)
 app.command()(schema)
 app.add_typer(cli_baseline.app, name="baseline")
+app.add_typer(cli_export.app, name="export")
 
 MatrixFile = Annotated[Path, typer.Option("--matrix", help="Matrix file.")]
 Model = Annotated[str | None, typer.Option(help="A checkpoint folder in place of the fixture.")]
