@@ -27,7 +27,7 @@ def read_model(path: Path, model: type[Model], what: str = "") -> Model:
 
 def parse_model(text: str, path: Path, model: type[Model]) -> Model:
     """Validate a text that is, or is to be, at `path`; raises like `read_model`."""
-    return _validated(_parsed(text, path), model, path)
+    return _validated(parse_table(text, path), model, path)
 
 
 def read_table(path: Path, what: str = "") -> dict[str, Any]:
@@ -41,10 +41,11 @@ def read_table(path: Path, what: str = "") -> dict[str, Any]:
     except OSError as error:
         named = f"{what} {path}" if what else path
         raise ConfigError(f"cannot read {named}: {error.strerror}.") from error
-    return _parsed(text, path)
+    return parse_table(text, path)
 
 
-def _parsed(text: str, path: Path) -> dict[str, Any]:
+def parse_table(text: str, path: Path) -> dict[str, Any]:
+    """Parse a text that is, or is to be, at `path`; raises like `read_table`."""
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -11,6 +11,7 @@ from harness.errors import StackBuildError
 from harness.locations import cache_dir
 from harness.record import write_json_atomically
 from harness.stacks import wheelhouse
+from harness.stacks.kept_locks import MARK
 from harness.stacks.stack import Stack
 from harness.stacks.uv_tool import find_links, run_uv
 
@@ -53,8 +54,12 @@ def ensure(stack: Stack, say: Say = lambda message: None) -> Path:
 
 
 def folder_of(stack: Stack) -> Path:
-    """Return the folder that the harness builds the stack in; its digest is in the name."""
-    return cache_dir() / "stacks" / f"{stack.name}-{stack.where}-{stack.digest}"
+    """Return the folder that the harness builds the stack in; its digest is in the name.
+
+    A kept lock shares it with the shipped lock, or another kept one, that installs the same.
+    """
+    name = stack.name.partition(MARK)[0]
+    return cache_dir() / "stacks" / f"{name}-{stack.where}-{stack.digest}"
 
 
 def _manifest(stack: Stack) -> Path:

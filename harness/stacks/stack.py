@@ -206,6 +206,12 @@ def untouched_lock(release: str) -> str:
         ) from error
 
 
+def packages_of_shipped_locks() -> frozenset[str]:
+    """Return the name of every package that a shipped lock has."""
+    locks = map(untouched_lock, releases())
+    return frozenset(name for lock in locks for name in versions_of(lock))
+
+
 def reload() -> None:
     """Forget what was read of stacks.toml and the locks, after they have changed."""
     _config.cache_clear()

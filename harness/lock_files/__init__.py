@@ -1,0 +1,10 @@
+"""A user's own lock files: which version of each package they pin, on which line, and the stack in them.
+
+`read` takes the text of a `uv.lock` or of a requirements file; `stack_lock` cuts the fine-tuning stack out of it
+and makes it a lock that the harness installs; `git_files` gets the text as it was at another commit.
+"""
+
+from harness.lock_files.pins import LockFile, Pin
+from harness.lock_files.reading import is_lock_file, read
+
+__all__ = ["LockFile", "Pin", "is_lock_file", "read"]
