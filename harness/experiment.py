@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from harness import corpus
 from harness.errors import InputError
@@ -212,17 +212,3 @@ def _model(model: str) -> tuple[Path, str]:
 def _payload_digest() -> str:
     sources = sorted((PACKAGE / "payload").rglob("*.py"))
     return digest([[p.name, p.read_text(encoding="utf-8")] for p in sources])
-
-
-def describe(experiment: Experiment) -> dict[str, Any]:
-    """Return the experiment's choices as plain data, for `harness cells --json`."""
-    return {
-        "id": experiment.cell.id,
-        "key": experiment.key,
-        "stack": experiment.stack.name,
-        "where": experiment.stack.where,
-        "hardware": experiment.cell.hardware,
-        "dtype": experiment.cell.dtype,
-        "recipe": experiment.cell.recipe.name,
-        "stack_built": environments.is_built(experiment.stack),
-    }

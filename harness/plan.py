@@ -29,6 +29,7 @@ from harness.locations import new_run_dir, reports_dir
 from harness.matrix import DEFAULT_MATRIX, Cell, Matrix, Overrides, load_matrix, stack_of
 from harness.progress import Progress
 from harness.reports import benchmark
+from harness.runners import select
 from harness.store import RecordStore
 
 
@@ -102,6 +103,12 @@ class Plan:
                 "there is none. Run it where there is one, or take another --matrix."
             )
         return self.matrix.cells
+
+    def select(self, patterns: Sequence[str]) -> list[Cell]:
+        """Return the cells that shell patterns of HARDWARE/DTYPE/RECIPE name; all of them without a pattern."""
+        if not patterns:
+            return self.cells
+        return select(self.matrix, self.matrix.cells, patterns)
 
     def runs(
         self,

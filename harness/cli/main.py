@@ -13,15 +13,16 @@ from harness import reports
 from harness.cli import baseline as cli_baseline
 from harness.cli import export as cli_export
 from harness.cli.bisect import bisect
+from harness.cli.cells import cells
 from harness.cli.compare import compare
 from harness.cli.fidelity import fidelity
 from harness.cli.history import history
 from harness.cli.schema import schema
 from harness.cli.sensitivity import sensitivity
 from harness.cli.terminal import console, interruptible, say
+from harness.cli.upgrade import upgrade
 from harness.doctor.diagnosis import as_dict, diagnose, render
 from harness.errors import HarnessError
-from harness.experiment import describe, prepare
 from harness.explain import table as explain_table
 from harness.explain.run import explain_cells
 from harness.faults.catalogue import read_catalogue
@@ -30,7 +31,7 @@ from harness.gate import judge_again
 from harness.hardware import detect
 from harness.kept_records import judge_kept
 from harness.locations import new_run_dir
-from harness.matrix import DEFAULT_MATRIX, Overrides, load_matrix, split_releases
+from harness.matrix import DEFAULT_MATRIX, Overrides, load_matrix
 from harness.plan import Options, Plan, Where, command_line, run_gate
 from harness.relation_sheet import run_sheet
 from harness.reports import faults as table_of_faults
@@ -51,6 +52,8 @@ app = typer.Typer(
 )
 stack_app = typer.Typer(help="Environments as of a release's day.", no_args_is_help=True)
 app.add_typer(stack_app, name="stack")
+app.command()(cells)
+app.command()(upgrade)
 app.command()(fidelity)
 app.command()(compare)
 app.command()(bisect)
@@ -64,23 +67,6 @@ MatrixFile = Annotated[Path, typer.Option("--matrix", help="Matrix file.")]
 Model = Annotated[str | None, typer.Option(help="A checkpoint folder in place of the fixture.")]
 Data = Annotated[str | None, typer.Option(help=".tsv or .jsonl of source / target pairs.")]
 Scale = Annotated[str | None, typer.Option(help="A [scales] entry of the matrix file.")]
-
-
-@app.command()
-def cells(
-    matrix: MatrixFile = DEFAULT_MATRIX,
-    releases: Annotated[str | None, typer.Option(help="Unsloth releases, as A,B,C.")] = None,
-    *,
-    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
-) -> None:
-    """List the ids of the default cells on this machine."""
-    plan = Plan(Options(matrix, Overrides(releases=split_releases(releases))))
-    if as_json:
-        described = [describe(prepare(c, plan.matrix, plan.machine)) for c in plan.cells]
-        typer.echo(json.dumps(described, indent=1))
-    else:
-        for cell in plan.cells:
-            typer.echo(cell.id)
 
 
 @app.command()

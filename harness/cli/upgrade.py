@@ -1,0 +1,123 @@
+"""`harness upgrade`: is a pull request that updates dependencies safe to merge?"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness import reports
+from harness.cli.terminal import console, interruptible, say
+from harness.dependency_update import annotations, comment
+from harness.dependency_update import update as updates
+from harness.dependency_update.running import Answered, put_together, run_here
+from harness.dependency_update.update import Update
+from harness.errors import IncompleteError
+from harness.matrix import DEFAULT_MATRIX, Overrides
+from harness.plan import Options
+from harness.record import write_json_atomically
+from harness.reports import terminal
+from harness.reports.wording import count
+from harness.runners import DEFAULT_RUNNERS, split_patterns
+
+
+def upgrade(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[OLD NEW]", help="Two lock files.")
+    ] = None,
+    base: Annotated[
+        str | None, typer.Option(help="In place of files: what this branch moves since BASE.")
+    ] = None,
+    file: Annotated[
+        str | None, typer.Option(help="The lock file, from the repository's root; else found.")
+    ] = None,
+    update: Annotated[
+        Path | None, typer.Option(help="In place of files: what --save wrote.")
+    ] = None,
+    save: Annotated[
+        Path | None, typer.Option(help="Write what moved to this file, and run nothing.")
+    ] = None,
+    merge: Annotated[
+        list[Path] | None, typer.Option(help="Answer from the runs below a folder; run nothing.")
+    ] = None,
+    runners: Annotated[
+        Path, typer.Option(help="Which runners were to run, for --merge.")
+    ] = DEFAULT_RUNNERS,
+    chosen: Annotated[
+        str | None, typer.Option("--cells", help="HARDWARE/DTYPE/RECIPE patterns, as A,B.")
+    ] = None,
+    matrix: Annotated[Path, typer.Option("--matrix", help="Matrix file.")] = DEFAULT_MATRIX,
+    model: Annotated[str | None, typer.Option(help="A checkpoint folder.")] = None,
+    data: Annotated[str | None, typer.Option(help=".tsv or .jsonl of pairs.")] = None,
+    scale: Annotated[str | None, typer.Option(help="A scale of the matrix file.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Cells at once.")] = None,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for one cell.")] = None,
+    *,
+    fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
+    allow_no_answer: Annotated[
+        bool, typer.Option("--allow-no-answer", help="End with 0 in place of 19.")
+    ] = False,
+) -> None:
+    """Compare the fine-tuning stack of two lock files: what moved, and is it safe on this hardware?"""
+    found = _update(files or [], base, file, update)
+    _show(found)
+    if save:
+        write_json_atomically(save, found.model_dump_json(indent=1) + "\n")
+        raise typer.Exit
+    if not found.moved:
+        _for_github(comment.render(found, None, None))
+        raise typer.Exit
+    overrides = Overrides(model, data, scale, found.releases)
+    options = Options(matrix, overrides, jobs, fresh, timeout)
+    patterns = split_patterns(chosen)
+    if merge:
+        answered = put_together(found, merge, runners, options, patterns, console)
+    else:
+        with interruptible():
+            answered = run_here(found, options, patterns, console)
+    raise typer.Exit(_tell(found, answered, allow_no_answer=allow_no_answer))
+
+
+def _update(files: list[Path], base: str | None, file: str | None, saved: Path | None) -> Update:
+    if [bool(files), base is not None, saved is not None].count(True) != 1:
+        raise typer.BadParameter("give two lock files, or --base REF, or --update FILE")
+    if saved:
+        return updates.load(saved)
+    if base is not None:
+        return updates.of_branch(base, file)
+    if len(files) != 2:
+        raise typer.BadParameter(f"two lock files, the old and the new: {len(files)} given")
+    return updates.of_files(*files)
+
+
+def _show(update: Update) -> None:
+    if not update.moved:
+        say(comment.nothing_moved(update))
+        return
+    say(f"{update.file}: {count(len(update.moved), 'package')} of the fine-tuning stack moved")
+    for line in updates.describe(update):
+        say(f"  {line}")
+
+
+def _tell(update: Update, answered: Answered, *, allow_no_answer: bool) -> int:
+    answer, folder = answered.answer, answered.folder
+    if answered.result:
+        terminal.show(answered.result, folder / reports.PAGE_NAME, console)
+    say(f"\n{answer.title}")
+    for reason in answer.reasons:
+        say(f"  {reason}")
+    say(f"comment: {folder / reports.SUMMARY_NAME}")
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        for command in annotations.commands(update, answer):
+            typer.echo(command)
+    _for_github((folder / reports.SUMMARY_NAME).read_text(encoding="utf-8"))
+    if allow_no_answer and answer.exit_code == IncompleteError.exit_code:
+        return 0
+    return answer.exit_code
+
+
+def _for_github(text: str) -> None:
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as stream:
+            stream.write(f"{text}\n")
