@@ -19,12 +19,14 @@ from harness.profiles import EMULATED
 from harness.record import Record
 from harness.releases import release_of
 from harness.reports import upgrading
+from harness.reports.facts import loss_words, red_verdicts
 from harness.reports.wording import count
 from harness.stacks.stack import load_stack
 from harness.stacks.stacks_file import Where
 from harness.upgrades import Step, StepVerdict, steps
 
 _NAMED = 3
+_UNANSWERED = StepVerdict.NO_ANSWER
 _SAID: dict[StepVerdict, str] = {
     StepVerdict.NOT_SAFE: "not safe to merge",
     StepVerdict.NO_ANSWER: "no answer, neither safe nor unsafe",
@@ -81,8 +83,25 @@ def answer(update: Update, result: GateResult | None, expected: Sequence[str]) -
     verdict = found[0].verdict if found else StepVerdict.NO_ANSWER
     if verdict is not StepVerdict.NOT_SAFE and gaps:
         verdict = StepVerdict.NO_ANSWER
-    told = [upgrading.reason(found[0])] if found else []
-    return Answer(verdict, tuple([*told, *gaps] if found else gaps), missing, unseen)
+    told = [upgrading.reason(found[0]), *_broken(found[0])] if found else []
+    return Answer(
+        verdict, (*gaps, *told) if verdict is _UNANSWERED else (*told, *gaps), missing, unseen
+    )
+
+
+def _broken(step: Step) -> list[str]:
+    """Say of the cells that regress which check saw it, and what became of their eval_loss."""
+    broken = [pair for pair in step.pairs if pair.verdict is StepVerdict.NOT_SAFE]
+    return [
+        f"{pair.family.name}: {'; '.join(_seen(pair.old, pair.new))}"
+        for pair in broken[:_NAMED]
+        if pair.old and pair.new
+    ]
+
+
+def _seen(old: CellResult, new: CellResult) -> list[str]:
+    losses = f"eval_loss {loss_words(old.record)}, now {loss_words(new.record)}"
+    return [losses, *(f"{found.check}: {found.message}" for found in red_verdicts(new)[:_NAMED])]
 
 
 def _gaps(cells: Sequence[CellResult], found: Sequence[Step], missing: Sequence[str]) -> list[str]:

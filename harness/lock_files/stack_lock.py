@@ -78,7 +78,7 @@ def _resolved(root: Pin, lock: LockFile) -> tuple[list[Package], tuple[str, ...]
         try:
             return locking.resolve([wanted], None, (), "--constraint", constraints.name), ()
         except NoSolutionError as error:
-            cause = re.search(r"Because ([^;]+?), we can", " ".join(str(error).split()))
+            cause = re.search(r"cause:\s*(?:Because )?(.+?)(?:, we can|\n|$)", str(error))
     # An override takes the extras off a requirement: what only they bring is asked for by name.
     known = stacks.packages_of_shipped_locks()
     roots = [wanted, *(one for name, one in exact.items() if name in known and name != STACK_ROOT)]

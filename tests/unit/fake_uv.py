@@ -60,14 +60,16 @@ class FakeUv:
             names.append(fitting[0] if "lowest" in arguments else fitting[-1])
             if "--no-deps" in arguments:
                 continue
-            if fitting[-1] in self.unsolvable and "certifi" not in overrides:
+            if fitting[-1] in self.unsolvable and not any(
+                one.startswith("certifi") for one in overrides
+            ):
                 raise NoSolutionError(
                     f"cannot {purpose}: no solution\nerror: No solution found\n"
                     f"  cause: {name} depends on certifi>=99\n"
                 )
             forced = {pin.split("==")[0]: pin for pin in overrides if "==" in pin}
-            names += [forced.get(key.split("==")[0], key) for key in self.sets[fitting[-1]]]
-        result.write_text("".join(self._entry(key) for key in names))
+            names += [forced.get(key.split("==")[0], key) for key in self.sets.get(fitting[-1], ())]
+        result.write_text("".join(self._entry(key) for key in dict.fromkeys(names)))
 
     def _known(self, cutoff: str | None) -> list[str]:
         return [key for key, day in self.uploads.items() if cutoff is None or day < cutoff]
