@@ -52,6 +52,10 @@ def upgrade(
     scale: Annotated[str | None, typer.Option(help="A scale of the matrix file.")] = None,
     jobs: Annotated[int | None, typer.Option(help="Cells at once.")] = None,
     timeout: Annotated[float | None, typer.Option(help="Seconds for one cell.")] = None,
+    comment_file: Annotated[
+        Path | None,
+        typer.Option("--comment", help="Write the comment for the pull request here, too."),
+    ] = None,
     *,
     fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
     allow_no_answer: Annotated[
@@ -65,7 +69,7 @@ def upgrade(
         write_json_atomically(save, found.model_dump_json(indent=1) + "\n")
         raise typer.Exit
     if not found.moved:
-        _for_github(comment.render(found, None, None))
+        _hand_over(comment.render(found, None, None), comment_file)
         raise typer.Exit
     overrides = Overrides(model, data, scale, found.releases)
     options = Options(matrix, overrides, jobs, fresh, timeout)
@@ -75,7 +79,11 @@ def upgrade(
     else:
         with interruptible():
             answered = run_here(found, options, patterns, console)
-    raise typer.Exit(_tell(found, answered, allow_no_answer=allow_no_answer))
+    _tell(found, answered)
+    _hand_over((answered.folder / reports.SUMMARY_NAME).read_text(encoding="utf-8"), comment_file)
+    code = answered.answer.exit_code
+    tolerated = allow_no_answer and code == IncompleteError.exit_code
+    raise typer.Exit(0 if tolerated else code)
 
 
 def _update(files: list[Path], base: str | None, file: str | None, saved: Path | None) -> Update:
@@ -99,7 +107,7 @@ def _show(update: Update) -> None:
         say(f"  {line}")
 
 
-def _tell(update: Update, answered: Answered, *, allow_no_answer: bool) -> int:
+def _tell(update: Update, answered: Answered) -> None:
     answer, folder = answered.answer, answered.folder
     if answered.result:
         terminal.show(answered.result, folder / reports.PAGE_NAME, console)
@@ -110,14 +118,11 @@ def _tell(update: Update, answered: Answered, *, allow_no_answer: bool) -> int:
     if os.environ.get("GITHUB_ACTIONS") == "true":
         for command in annotations.commands(update, answer):
             typer.echo(command)
-    _for_github((folder / reports.SUMMARY_NAME).read_text(encoding="utf-8"))
-    if allow_no_answer and answer.exit_code == IncompleteError.exit_code:
-        return 0
-    return answer.exit_code
 
 
-def _for_github(text: str) -> None:
-    summary = os.environ.get("GITHUB_STEP_SUMMARY")
-    if summary:
+def _hand_over(text: str, file: Path | None) -> None:
+    if file:
+        write_json_atomically(file, text)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
         with Path(summary).open("a", encoding="utf-8") as stream:
             stream.write(f"{text}\n")

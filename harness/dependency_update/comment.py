@@ -34,7 +34,7 @@ def render(
     lines += _more(len(update.moved))
     if answer.unseen and len(answer.unseen) < len(update.moved):
         names = ", ".join(one.name for one in answer.unseen)
-        lines += ["", escape(f"Not installed where these cells run: {names}.", 3_000)]
+        lines += ["", escape(f"Moved, but no cell that ran installs it: {names}.", 3_000)]
     if answer.missing:
         lines += ["", "**Not run:**", ""]
         lines += [f"- {code(cell_id, 160)}" for cell_id in answer.missing[:_LISTED]]
