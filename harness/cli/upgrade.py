@@ -64,9 +64,10 @@ def upgrade(
 ) -> None:
     """Compare the fine-tuning stack of two lock files: what moved, and is it safe on this hardware?"""
     found = _update(files or [], base, file, update)
-    _show(found)
     if save:
         write_json_atomically(save, found.model_dump_json(indent=1) + "\n")
+    _show(found)
+    if save:
         raise typer.Exit
     if not found.moved:
         _hand_over(comment.render(found, None, None), comment_file)

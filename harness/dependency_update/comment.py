@@ -49,6 +49,8 @@ def render(
 
 def nothing_moved(update: Update) -> str:
     """Say that no cell needs to run."""
+    if not update.file:
+        return "no lock file changed: nothing to run"
     return f"no package of the fine-tuning stack moved in {update.file}: nothing to run"
 
 

@@ -38,7 +38,7 @@ class Update(BaseModel):
     """One lock file before and after.
 
     Attributes:
-        file: Path of the new side, as messages and annotations name it.
+        file: Path of the new side, as messages and annotations name it; empty where no lock file changed.
         old: The stack before; None where nothing moved.
         new: The stack after.
         moved: What differs, the packages that matter most first.
@@ -110,7 +110,7 @@ def of_branch(base: str, file: str | None) -> Update:
             f"several lock files with {STACK_ROOT} changed: {names}. Choose with --file."
         )
     if not sides:
-        return Update(file=", ".join(changed) or f"no lock file that changed since {base}")
+        return Update(file=", ".join(changed))
     return between(*sides[0])
 
 

@@ -1,5 +1,7 @@
 """An update of one real lock, and judged cells of both of its sides."""
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from harness.cell_result import CellResult
@@ -40,3 +42,13 @@ def side(
 def both(of: Update, old: Outcome, new: Outcome, recipe: str = "mild") -> list[CellResult]:
     """Return a cell of each side."""
     return [side(of, 0, old, recipe), side(of, 1, new, recipe)]
+
+
+def git(folder: Path, *arguments: str) -> None:
+    """Run git in a folder, as somebody."""
+    subprocess.run(
+        ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )

@@ -17,7 +17,7 @@ from harness.lock_files import LockFile, git_files
 from harness.stacks.stack import load_stack
 from harness.upgrades import StepVerdict
 from harness.verdict import Outcome
-from tests.unit.dependency_updates import both, side, update
+from tests.unit.dependency_updates import both, git, side, update
 from tests.unit.fake_uv import replace_uv
 from tests.unit.gate_results import MIXED_UP, RIGHT, gate, many
 
@@ -133,6 +133,33 @@ def test_an_update_is_what_moved_of_the_stack_alone(
     assert updates.of_files(old, new) == Update(file=str(new))
 
 
+def test_a_branch_is_compared_with_where_it_left_its_base(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    registry = replace_uv(monkeypatch, tmp_path)
+    registry.sets["unsloth==2026.1.4"] = ["transformers==5.0.0"]
+    registry.sets["unsloth==2026.2.1"] = ["transformers==5.0.0"]
+    registry.uploads["unsloth==2026.3.1"] = "2026-03-01T00:00:00Z"
+    repository = tmp_path / "repository"
+    (repository / "train").mkdir(parents=True)
+    lock = repository / "train" / "requirements.txt"
+    monkeypatch.chdir(lock.parent)
+    git(repository, "init", "-b", "main")
+    for branch, unsloth in (("main", "2026.1.4"), ("bot/update", "2026.2.1"), ("main", "2026.3.1")):
+        if unsloth != "2026.1.4":
+            git(repository, "checkout", *(["-b"] if branch != "main" else []), branch)
+        lock.write_text(f"transformers==5.0.0\nunsloth=={unsloth}\n")
+        git(repository, "add", ".")
+        git(repository, "commit", "-m", unsloth)
+    git(repository, "checkout", "bot/update")
+
+    for file in (None, "train/requirements.txt"):
+        found = updates.of_branch("main", file)
+        assert updates.describe(found) == [
+            "unsloth 2026.1.4 -> 2026.2.1 (train/requirements.txt:2)"
+        ]
+
+
 def test_a_branch_without_a_stack_that_moved_says_what_it_looked_at(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -147,7 +174,9 @@ def test_a_branch_without_a_stack_that_moved_says_what_it_looked_at(
     assert (found.moved, found.file) == ((), "requirements.txt")
     assert "nothing to run" in comment.nothing_moved(found)
     monkeypatch.setattr(git_files, "changed_lock_files", lambda commit: [])
-    assert updates.of_branch("main", None).file == "no lock file that changed since main"
+    assert comment.nothing_moved(updates.of_branch("main", None)) == (
+        "no lock file changed: nothing to run"
+    )
     both = ["requirements.txt", "requirements-gpu.txt"]
     monkeypatch.setattr(git_files, "changed_lock_files", lambda commit: both)
     for name in both:

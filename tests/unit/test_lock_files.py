@@ -1,4 +1,3 @@
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from harness.lock_files.pins import LockFile
 from harness.lock_files.stack_lock import keep_stack
 from harness.stacks import kept_locks
 from harness.stacks.stack import load_stack, lock_path
+from tests.unit.dependency_updates import git
 from tests.unit.fake_uv import FakeUv, replace_uv
 
 UV_LOCK = Path(__file__).parent / "lock_files" / "uv.lock"
@@ -199,22 +199,14 @@ def test_a_shipped_lock_shares_its_environment(
 def test_git_gives_the_changed_lock_files_and_their_old_text(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def git(*arguments: str) -> None:
-        subprocess.run(
-            ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments],
-            cwd=tmp_path,
-            check=True,
-            capture_output=True,
-        )
-
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="no commit 'main'"):
         git_files.merge_base("main")
-    git("init", "-b", "main")
+    git(tmp_path, "init", "-b", "main")
     (tmp_path / "uv.lock").write_text("old\n")
     (tmp_path / "README.md").write_text("old\n")
-    git("add", ".")
-    git("commit", "-m", "1")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-m", "1")
     for name in ("uv.lock", "README.md"):
         (tmp_path / name).write_text("new\n")
 
