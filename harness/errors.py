@@ -106,7 +106,10 @@ class MissingExtraError(HarnessError, ImportError):
 
 EXIT_CODES: dict[int, str] = {
     0: "every verdict is PASS or a typed non-answer of a single check (UNCALIBRATED, SKIPPED)",
-    1: "at least one FAIL, CRASHED or OOM, or an upgrade that moves the eval_loss of a passing cell",
+    1: (
+        "at least one FAIL, CRASHED or OOM, or an upgrade that moves the eval_loss of a passing cell; of `harness "
+        "upgrade` NOT SAFE, and nothing else"
+    ),
     2: "interrupted (Ctrl-C); finished cells are kept",
     4: "pytest was called with arguments it does not know",
     5: "no cell was selected",
