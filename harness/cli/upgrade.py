@@ -106,6 +106,7 @@ def _show(update: Update) -> None:
     say(f"{update.file}: {count(len(update.moved), 'package')} of the fine-tuning stack moved")
     for line in updates.describe(update):
         say(f"  {line}")
+    say(f"compares the releases {','.join(update.releases)}")
 
 
 def _tell(update: Update, answered: Answered) -> None:

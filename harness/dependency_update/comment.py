@@ -12,6 +12,7 @@ MARKER = "<!-- gemma-lora-gate:dependency-update -->"
 LIMIT = 64_000
 """Bytes; a comment takes 65 536 characters."""
 _LISTED = 40
+_SHOWN = 12
 
 
 def render(
@@ -30,8 +31,11 @@ def render(
     lines = [MARKER, f"## {escape(answer.title, 200)}", ""]
     lines += [f"- {escape(reason, 1_200)}" for reason in answer.reasons]
     lines += ["", f"**{count(len(update.moved), 'package')} of the fine-tuning stack moved:**", ""]
-    lines += [f"- {code(line, 200)}" for line in describe(update, update.moved[:_LISTED])]
-    lines += _more(len(update.moved))
+    listed = [f"- {code(line, 200)}" for line in describe(update, update.moved[:_LISTED])]
+    listed += _more(len(update.moved))
+    lines += listed[:_SHOWN]
+    if rest := listed[_SHOWN:]:
+        lines += ["", "<details><summary>and the others</summary>", "", *rest, "", "</details>"]
     if answer.unseen and len(answer.unseen) < len(update.moved):
         names = ", ".join(one.name for one in answer.unseen)
         lines += ["", escape(f"Moved, but no cell that ran installs it: {names}.", 3_000)]

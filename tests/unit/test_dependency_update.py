@@ -226,6 +226,7 @@ def test_a_comment_fits_whatever_the_number_of_cells(cells: int) -> None:
     assert text.startswith(f"{comment.MARKER}\n## ✗ NOT SAFE")
     assert "package-0" in text
     assert "and 260 more" in text
+    assert text.count("<details>") == text.count("</details>") == 1
     # Red cells are kept before anything else.
     assert "✗ FAIL" in text
 
