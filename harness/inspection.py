@@ -3,13 +3,14 @@
 import json
 import os
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
 
+from harness.abandoned import work_folder
+from harness.bound_process import run_bound
 from harness.dispatch.surroundings import cell_environment
 from harness.locations import PACKAGE
 from harness.stacks import environments
@@ -77,18 +78,12 @@ def inspect_environment(stack: Stack, timeout_s: float = 600) -> Inspection:
         stack: A stack whose environment is built.
         timeout_s: Wall seconds after which the imports count as hung.
     """
-    with tempfile.TemporaryDirectory(prefix="gemma-lora-gate-inspect-") as folder:
+    with work_folder("inspect") as folder:
         command = [str(environments.python_of(stack)), "-c", _PROBE]
         command += [json.dumps(IMPORTS[stack.family]), str(PACKAGE / "payload")]
         try:
-            result = subprocess.run(
-                command,
-                cwd=folder,
-                env=cell_environment(Path(folder), threads=1),
-                capture_output=True,
-                text=True,
-                timeout=timeout_s,
-                check=False,
+            result = run_bound(
+                command, cwd=folder, env=cell_environment(folder, threads=1), timeout_s=timeout_s
             )
         except subprocess.TimeoutExpired:
             return Inspection({}, {}, (f"its imports took more than {timeout_s:g} s",))

@@ -154,13 +154,11 @@ def _fresh(job: Job, start: Saved, environment: dict[str, str]) -> list[dict[str
     )
     job_file = folder / "job.json"
     job_file.write_text(json.dumps(asdict(child)), encoding="utf-8")
-    ended = subprocess.run(
-        [sys.executable, os.fspath(Path(__file__).parent), os.fspath(job_file)],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    return entries(start, list(_read(events_file)), ended.returncode)
+    command = [sys.executable, os.fspath(Path(__file__).parent), os.fspath(job_file)]
+    # A pipe: see `lifeline.die_with_parent`.
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE) as process:
+        code = process.wait()
+    return entries(start, list(_read(events_file)), code)
 
 
 def entries(start: Saved, events: list[dict[str, Any]], exit_code: int) -> list[dict[str, Any]]:

@@ -18,7 +18,8 @@ from typing import Any, NoReturn
 
 from .channel import Channel, redirect
 from .job import Job
-from .process import die_with_parent, run_job
+from .lifeline import die_with_parent
+from .process import run_job
 from .stack import Stack, import_stack
 
 _POLL_S = 0.02
@@ -34,10 +35,11 @@ def serve(spec_file: Path) -> int:
     os.chdir(spec["work_dir"])
     stack = import_stack(spec["family"], spec["hardware"])
     channel.say(unsafe=_unsafe())
+    parent = os.getpid()
     while (order := channel.order()) is not None:
         pid = os.fork()
         if pid == 0:
-            _become_cell(order, stack, channel)
+            _become_cell(order, stack, channel, parent)
         _own_group(pid)
         channel.say(pid=pid)
         status = _ended(pid, channel)
@@ -47,11 +49,11 @@ def serve(spec_file: Path) -> int:
     return 0
 
 
-def _become_cell(order: dict[str, Any], stack: Stack, channel: Channel) -> NoReturn:
+def _become_cell(order: dict[str, Any], stack: Stack, channel: Channel, parent: int) -> NoReturn:
     code = 1
     try:
         _own_group(0)
-        die_with_parent()
+        die_with_parent(parent)
         channel.close()
         redirect(Path(order["output"]))
         code = run_job(Job.read(Path(order["job"])), stack)

@@ -1,15 +1,13 @@
 """The life of the payload process: die with the harness, report a failure as data."""
 
-import ctypes
 import os
-import signal
-import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .events import EventLog, failure_of
 from .job import Job
+from .lifeline import die_with_parent, read_nothing
 from .phases import Phases
 
 if TYPE_CHECKING:
@@ -19,7 +17,10 @@ if TYPE_CHECKING:
 def main(job_file: Path) -> int:
     """Run one job and return the exit code: 0 done, 1 the fine-tune raised."""
     die_with_parent()
-    return run_job(Job.read(job_file))
+    job = Job.read(job_file)
+    if not job.paced:
+        read_nothing()
+    return run_job(job)
 
 
 def run_job(job: Job, stack: "Stack | None" = None) -> int:
@@ -58,9 +59,3 @@ def run_job(job: Job, stack: "Stack | None" = None) -> int:
         return 1
     events.emit("done")
     return 0
-
-
-def die_with_parent() -> None:
-    """Ask the kernel to kill this process when the harness dies (Linux prctl PR_SET_PDEATHSIG)."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(1, signal.SIGKILL)

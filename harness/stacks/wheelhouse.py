@@ -7,7 +7,6 @@ are; each version that departs from the lock is in the record.
 
 import os
 import platform
-import subprocess
 import sys
 import sysconfig
 import venv
@@ -18,6 +17,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from harness.bound_process import run_bound
 from harness.errors import ConfigError, StackBuildError, UnknownStackError, first_problem
 from harness.stacks.stack import Stack
 
@@ -150,7 +150,7 @@ def build(stack: Stack, folder: Path) -> None:
     command += ["--no-index", "--no-deps", "--no-compile", "--disable-pip-version-check"]
     # Its own, so that a package which the machine has in another version is installed all the same.
     command += ["--ignore-installed", *map(str, stack.wheels)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_bound(command)
     if done.returncode:
         raise StackBuildError(
             f"cannot build stack {stack.name} from wheels: {' '.join(command[:4])} ... said: "
