@@ -2,6 +2,7 @@
 
 import json
 import signal
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +37,9 @@ from harness.record import (
 
 Status = Literal["COMPLETED", "CRASHED", "OOM", "TIMEOUT", "INFRA"]
 
+# What the kernel and Rust's libraries say.
+_NO_SPACE = ("No space left on device", "Disk quota exceeded", "os error 28")
+_DISK_FULL = "disk full"
 # What allocators say: torch on a GPU and on a CPU, Python, glibc.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "MemoryError", "Cannot allocate memory")
 
@@ -53,6 +57,8 @@ class Ending:
     limit_text: str = ""
     oom_killer: bool = False
     """Whether the kernel's out-of-memory killer struck while the process ran."""
+    disk_full: bool = False
+    """Whether its work folder had no space left when it ended."""
 
 
 def read_events(path: Path, start: int = 0) -> tuple[list[dict[str, Any]], int]:
@@ -182,6 +188,8 @@ def _status(failure: Failure | None, ending: Ending) -> Status:
         return "TIMEOUT"
     if ending.limit == "memory" or ending.oom_killer:
         return "OOM"
+    if failure.kind == _DISK_FULL:
+        return "INFRA"
     if any(sign in failure.message or sign in failure.kind for sign in _OUT_OF_MEMORY):
         return "OOM"
     return "CRASHED"
@@ -201,6 +209,10 @@ def _failure(events: list[dict[str, Any]], ending: Ending) -> Failure | None:
             message=ending.limit_text,
             output_tail=ending.output_tail,
         )
+    if _for_want_of_space(raised, ending):
+        said = {"message": "", **(raised or {"phase": phase})}
+        said |= {"kind": _DISK_FULL, "message": f"{work_disk('no space left')} {said['message']}"}
+        return Failure(**said, output_tail=ending.output_tail)
     if raised is not None:
         return Failure(**raised, output_tail=ending.output_tail)
     return Failure(
@@ -210,6 +222,22 @@ def _failure(events: list[dict[str, Any]], ending: Ending) -> Failure | None:
         if finished
         else "the process ended without a word; its last output is below",
         output_tail=ending.output_tail,
+    )
+
+
+def _for_want_of_space(raised: dict[str, Any] | None, ending: Ending) -> bool:
+    if raised is not None:
+        return any(sign in raised["message"] for sign in _NO_SPACE)
+    # What it said last is lost with the rest. SIGBUS: a file in memory could not grow.
+    killed = ending.exit_code is not None and ending.exit_code < 0
+    return ending.disk_full and (not killed or ending.exit_code == -signal.SIGBUS)
+
+
+def work_disk(why: str) -> str:
+    """Say why cells cannot work in the folder of temporary files, and what to change."""
+    return (
+        f"{tempfile.gettempdir()}, where cells work: {why}. Free some space, or set TMPDIR to a folder that "
+        "has it."
     )
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from harness import __version__, reports
+from harness import __version__, abandoned, reports
 from harness.cell_options import CellOptions
 from harness.dispatch.cluster import Cluster, machine_of
 from harness.dispatch.cluster_dispatch import ClusterDispatcher
@@ -182,6 +182,8 @@ class Plan:
             console: Shows progress.
             folder: Where records are kept, below the reports folder.
         """
+        abandoned.remove_folders()
+        abandoned.remove_files((reports_dir() / "runs").glob("*"))
         store = RecordStore(reports_dir() / folder)
         with Progress(console, len(runs)) as progress:
             dispatcher = self._dispatcher(store, progress)

@@ -2,14 +2,15 @@
 
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from harness.abandoned import work_folder
 from harness.collect import read_events
 from harness.dispatch.channel import Channel
 from harness.dispatch.process import kill_group, tail
@@ -50,8 +51,8 @@ class Paced:
             PacedRunError: It ended before; the message has its last output.
         """
         self._cell_id = experiment.cell.id
-        self._folder = tempfile.TemporaryDirectory(prefix="cell-", ignore_cleanup_errors=True)
-        self._work_dir = Path(self._folder.name).resolve()
+        self._folder = ExitStack()
+        self._work_dir = self._folder.enter_context(work_folder("cell"))
         job_file, self._events = experiment.write_job(self._work_dir, paced=True)
         self._output = self._work_dir / "output.txt"
         self._limit_s = experiment.timeout_s
@@ -100,7 +101,7 @@ class Paced:
         """End it."""
         self._channel.close()
         kill_group(self._process)
-        self._folder.cleanup()
+        self._folder.close()
 
     def __enter__(self) -> Self:
         return self

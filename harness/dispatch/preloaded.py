@@ -9,15 +9,15 @@ import json
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
+from harness.abandoned import work_folder
 from harness.dispatch.channel import Channel
 from harness.dispatch.surroundings import start_payload
 from harness.experiment import Experiment
@@ -35,6 +35,8 @@ class CannotPreload(Exception):  # noqa: N818 - a fresh process does it instead
 
 class Child:
     """A forked cell, with the part of `subprocess.Popen`'s interface that watching it needs."""
+
+    stdin = None
 
     def __init__(self, pid: int, parent: "Preloaded") -> None:
         self.pid = pid
@@ -67,8 +69,8 @@ class Preloaded:
     """
 
     def __init__(self, experiment: Experiment, python: Path, cancel: Event) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="cells-", ignore_cleanup_errors=True)
-        root = Path(self._folder.name).resolve()
+        self._folder = ExitStack()
+        root = self._folder.enter_context(work_folder("cells"))
         self.work_dir, self._template = root / "cell", root / "imported"
         self.work_dir.mkdir()
         spec = root / "spec.json"
@@ -140,7 +142,7 @@ class Preloaded:
         self._channel.close()
         self._process.kill()
         self._process.wait()
-        self._folder.cleanup()
+        self._folder.close()
 
     def _first(self, cancel: Event) -> dict[str, Any]:
         deadline = time.monotonic() + _IMPORT_LIMIT_S

@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -16,7 +15,8 @@ from typing import Any, Literal
 
 import psutil
 
-from harness.collect import Ending, build_record, read_events
+from harness.abandoned import whole_file, work_folder
+from harness.collect import Ending, build_record, read_events, work_disk
 from harness.dispatch.conditions_watch import ConditionsWatch
 from harness.dispatch.preloaded import CannotPreload, Child, Preloaded, PreloadedPool
 from harness.dispatch.surroundings import start_payload
@@ -30,6 +30,8 @@ OnEvent = Callable[[dict[str, Any]], None]
 _POLL_S = 0.1
 _MEMORY_POLL_S = 1.0
 _OUTPUT_TAIL = 6000
+_LEAST_FREE = 64 * 1024
+"""Bytes of a disk that count as none."""
 
 
 class InterruptedRun(Exception):  # noqa: N818 - not an error: the user asked for it
@@ -62,6 +64,7 @@ def run_process(
 
     Raises:
         InterruptedRun: `cancel` was set.
+        StorageError: Its work folder cannot be made or written.
     """
     rest = (experiment, machine, repeat, memory_limit, on_event, cancel, first_step)
     if experiment.preloaded and pool is not None:
@@ -87,13 +90,19 @@ def _run(
     first_step: Path,
 ) -> Record:
     work_dir = place.work_dir
-    job_file, events_file = experiment.write_job(work_dir)
+    try:
+        job_file, events_file = experiment.write_job(work_dir)
+    except OSError as error:
+        raise StorageError(work_disk(error.strerror or str(error))) from error
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     oom_kills = _oom_kills()
     # Before the process: what is on the GPU then is not the cell's.
     with closing(ConditionsWatch(experiment.target.gpu_uuid)) as conditions:
         start = time.monotonic()
-        process = place.start(job_file, work_dir / "output.txt")
+        try:
+            process = place.start(job_file, work_dir / "output.txt")
+        except OSError as error:
+            raise StorageError(work_disk(error.strerror or str(error))) from error
         watch = _Watch(process, events_file, on_event, conditions)
         try:
             limit, limit_text = watch.wait(experiment.timeout_s, memory_limit, cancel)
@@ -106,6 +115,7 @@ def _run(
         output_tail=tail(work_dir / "output.txt"),
         limit=limit,
         limit_text=limit_text,
+        disk_full=_is_full(work_dir),
         oom_killer=process.returncode == -signal.SIGKILL and _oom_kills() > oom_kills,
     )
     if (work_dir / FIRST_STEP_FILE).exists():
@@ -134,7 +144,7 @@ class Fresh:
                 work_dir=self.work_dir,
                 threads=self.threads,
                 gpu_uuid=self.gpu_uuid,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,  # How a payload that has just started knows that we live.
                 stdout=handle,
                 stderr=subprocess.STDOUT,
             )
@@ -143,19 +153,14 @@ class Fresh:
 @contextmanager
 def fresh(experiment: Experiment, python: Path) -> Iterator[Fresh]:
     """Give a folder that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="cell-", ignore_cleanup_errors=True) as folder:
-        gpu = experiment.target.gpu_uuid
-        yield Fresh(Path(folder).resolve(), python, experiment.threads, gpu)
+    with work_folder("cell") as folder:
+        yield Fresh(folder, python, experiment.threads, experiment.target.gpu_uuid)
 
 
 def _keep(file: Path, target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        # Whole or not at all: the copy may cross file systems.
-        shutil.copyfile(file, target.with_suffix(".partial"))
-        target.with_suffix(".partial").replace(target)
-    except OSError as error:
-        raise StorageError(f"cannot write {target}: {error.strerror}.") from error
+    # A copy, for it may cross file systems.
+    with whole_file(target) as copy:
+        shutil.copyfile(file, copy)
 
 
 class _Watch:
@@ -228,6 +233,15 @@ def kill_group(process: "subprocess.Popen[bytes] | Child") -> None:
     except ProcessLookupError:
         pass
     process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _LEAST_FREE
+    except OSError:
+        return False
 
 
 def _oom_kills() -> int:
@@ -241,5 +255,5 @@ def _oom_kills() -> int:
 
 def tail(path: Path) -> str:
     """Return the end of a payload's output."""
-    data = path.read_bytes()[-_OUTPUT_TAIL:]
+    data = path.read_bytes()[-_OUTPUT_TAIL:] if path.exists() else b""
     return data.decode("utf-8", errors="replace")

@@ -1,14 +1,13 @@
 """Records and other results as files: whole or not at all."""
 
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from harness.errors import CorruptRecordError, StorageError, first_problem
+from harness.abandoned import whole_file
+from harness.errors import CorruptRecordError, first_problem
 from harness.record.record import SCHEMA_VERSION, Record
 
 
@@ -18,25 +17,8 @@ def write_json_atomically(path: Path, text: str) -> None:
     Raises:
         StorageError: The folder is not writable or the disk is full; nothing half-written stays.
     """
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-        ) as handle:
-            temporary = Path(handle.name)
-            handle.write(text)
-            handle.flush()
-            os.fsync(handle.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}. Free some space or choose another folder; "
-            "records written so far are kept."
-        ) from error
+    with whole_file(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def write_record(record: Record, path: Path) -> None:

@@ -6,17 +6,16 @@ platform's: a tenth of the size, and what is installed is checked all the same.
 """
 
 import re
-import tempfile
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from harness.abandoned import work_folder
 from harness.stacks.stacks_file import Override, StacksFile, in_order
 from harness.stacks.uv_tool import NoSolutionError, run_uv
 
@@ -66,8 +65,7 @@ def resolve(
         NoSolutionError: There is no such set of packages.
         StackBuildError: uv failed, most often for want of a network.
     """
-    with tempfile.TemporaryDirectory(prefix="gemma-lora-gate-lock-") as name:
-        folder = Path(name)
+    with work_folder("lock") as folder:
         wanted, replaced, result = (
             folder / file for file in ("requirements.in", "overrides.txt", "pylock.toml")
         )

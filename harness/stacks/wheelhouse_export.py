@@ -6,7 +6,6 @@ For a GPU machine that has its own Python with torch and transformers and reache
 import hashlib
 import re
 import shlex
-import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
+from harness.abandoned import work_folder
 from harness.errors import InputError
 from harness.locations import PACKAGE
 from harness.record import write_json_atomically
@@ -181,12 +181,12 @@ def _build_harness(house: Path) -> Wheel:
             f"{source} is not a checkout: the harness's own wheel is built from one. Run "
             f"`uv run harness stack export` there."
         )
-    with tempfile.TemporaryDirectory(prefix="gemma-lora-gate-") as folder:
+    with work_folder("wheel") as folder:
         run_uv(
             *("build", "--quiet", "--wheel", f"--out-dir={folder}", str(source)),
             purpose="build the harness's own wheel",
         )
-        (built,) = Path(folder).glob("*.whl")
+        (built,) = folder.glob("*.whl")
         name, version, *_ = parse_wheel_filename(built.name)
         target = house / built.name
         target.write_bytes(built.read_bytes())
