@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from pydantic_core import from_json
+
 from harness import __version__
 from harness.errors import CorruptRecordError, InputError
 from harness.gate import GateResult, judge_cells
@@ -11,19 +13,34 @@ from harness.record import Record, read_record
 
 
 def read_folders(folders: Sequence[Path]) -> Iterator[Record]:
-    """Read every record below some folders; what is no record is passed over.
+    """Read every record below some folders; JSON of other things is passed over.
 
     Raises:
         InputError: A folder that is not there.
+        CorruptRecordError: After all that can be read: files that were records, or are of another
+            version. An answer that left them out in silence could be green for want of a red one.
     """
+    damaged: list[CorruptRecordError] = []
     for folder in folders:
         if not folder.is_dir():
             raise InputError(f"no folder of records at {folder}.")
         for path in sorted(folder.rglob("*.json")):
             try:
                 yield read_record(path)
-            except CorruptRecordError:
-                continue
+            except CorruptRecordError as error:
+                damaged += [] if _is_something_else(path) else [error]
+    if damaged:
+        rest = "".join(f"\n{error}" for error in damaged[1:])
+        raise CorruptRecordError(f"{damaged[0]}{rest}")
+
+
+def _is_something_else(path: Path) -> bool:
+    """Whether a file that is no record never was one: a result, a table, a manifest."""
+    try:
+        data = from_json(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return not (isinstance(data, dict) and "cell_id" in data)
 
 
 def judge_kept(folder: Path, command: str) -> GateResult:
@@ -35,6 +52,7 @@ def judge_kept(folder: Path, command: str) -> GateResult:
 
     Raises:
         InputError: No folder, or no record in it.
+        CorruptRecordError: As `read_folders` does.
     """
     records = newest(read_folders([folder]))
     if not records:

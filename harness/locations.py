@@ -6,6 +6,8 @@ from pathlib import Path
 
 import platformdirs
 
+from harness.errors import StorageError
+
 PACKAGE = Path(__file__).resolve().parent
 
 
@@ -36,6 +38,32 @@ def baselines_dir() -> Path:
 
 
 def new_run_dir(prefix: str = "", started: datetime | None = None) -> Path:
-    """Return a folder of this process's own below `reports/runs`, named after a moment, now by default."""
+    """Make a folder of this call's own below `reports/runs`, named after a moment, now by default.
+
+    Raises:
+        StorageError: It cannot be made.
+    """
     moment = started or datetime.now(UTC)
-    return reports_dir() / "runs" / f"{prefix}{moment:%Y%m%d-%H%M%S}-{os.getpid()}"
+    runs = reports_dir() / "runs"
+    name = f"{prefix}{moment:%Y%m%d-%H%M%S}-{os.getpid()}"
+    folder, number = runs / name, 1
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+        # Process numbers repeat: in another container on the same folder, after the clock was set back.
+        while not _made(folder):
+            number += 1
+            folder = runs / f"{name}-{number}"
+    except OSError as error:
+        raise StorageError(
+            f"cannot make {folder}: {error.strerror}. Free some space, or choose another folder than "
+            "./reports with HARNESS_REPORTS."
+        ) from error
+    return folder
+
+
+def _made(folder: Path) -> bool:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True

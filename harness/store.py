@@ -4,9 +4,12 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from harness.errors import CorruptRecordError
+from harness import abandoned
+from harness.errors import CorruptRecordError, StorageError
 from harness.experiment import Experiment, Extra
 from harness.record import Record, read_record, write_record
+
+_UNREADABLE = "unreadable"
 
 
 class RecordStore:
@@ -60,8 +63,55 @@ class RecordStore:
         """
         write_record(record, self.path(experiment, record.repeat))
 
+    def make_way(self, experiment: Experiment, repeat: int) -> str | None:
+        """Clear the place of a record that is about to be written; call it with the run's lock only.
+
+        What a killed harness left half-written is removed. A file that is no record is renamed, so that
+        the record of another try does not replace it: it may be of a later version of the harness, or
+        tell somebody what happened.
+
+        Returns:
+            What was renamed and why, if anything.
+
+        Raises:
+            StorageError: It cannot be renamed.
+        """
+        path = self.path(experiment, repeat)
+        abandoned.remove_files([path.parent])
+        if not path.exists():
+            return None
+        try:
+            read_record(path)
+        except CorruptRecordError as error:
+            return f"{error} It is {self._set_aside(path).name} now, and the cell runs again."
+        return None
+
+    def _set_aside(self, path: Path) -> Path:
+        aside = path.with_suffix(f".{_UNREADABLE}")
+        number = 1
+        while aside.exists():
+            number += 1
+            aside = path.with_suffix(f".{number}.{_UNREADABLE}")
+        try:
+            path.rename(aside)
+        except OSError as error:
+            raise StorageError(
+                f"{path} is no record and cannot be moved aside: {error.strerror}. Move it yourself."
+            ) from error
+        return aside
+
     def lock(self, experiment: Experiment, repeat: int) -> FileLock:
-        """Return the lock that keeps two harnesses from running the same thing at once."""
+        """Return the lock that keeps two harnesses from running the same thing at once.
+
+        Raises:
+            StorageError: Its folder cannot be made.
+        """
         path = self.path(experiment, repeat).with_suffix(".lock")
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(
+                f"cannot keep records in {path.parent}: {error.strerror}. HARNESS_REPORTS chooses another "
+                "folder than ./reports."
+            ) from error
         return FileLock(path)

@@ -11,7 +11,7 @@ from harness.collect import record_unstarted
 from harness.dispatch import expectation
 from harness.dispatch.attempts import STRIKES, Attempts
 from harness.dispatch.cluster import Answer, Cluster, Failed, Node, Recorded, Said
-from harness.dispatch.dispatcher import Result, Run, reuse
+from harness.dispatch.dispatcher import Result, Run, make_way, reuse
 from harness.dispatch.order import Order
 from harness.dispatch.place import Need
 from harness.dispatch.placement import Placement, Start
@@ -123,6 +123,7 @@ class ClusterDispatcher:
             placement.end(start.key)
             self._held.add(start.key)
             return
+        make_way(run, self.store, self.progress)
         found = None if self.fresh else reuse(run, self.store, self.progress)
         if found is not None:
             placement.end(start.key)

@@ -47,6 +47,12 @@ class Dispatcher(Protocol):
         ...
 
 
+def make_way(run: Run, store: RecordStore, progress: Progress) -> None:
+    """Clear the place of a run's record, and say what was there; call it with the run's lock only."""
+    if said := store.make_way(run.experiment, run.repeat):
+        progress.say(said)
+
+
 def reuse(run: Run, store: RecordStore, progress: Progress) -> Result | None:
     """Return the finished record of a run, if there is one."""
     found = store.finished(run.experiment, run.repeat)

@@ -2,18 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from threading import Event
 
+from filelock import Timeout
+
 from harness.collect import record_unstarted
 from harness.dispatch import expectation
-from harness.dispatch.dispatcher import Result, Run, reuse
+from harness.dispatch.dispatcher import Result, Run, make_way, reuse
 from harness.dispatch.place import Place
 from harness.dispatch.placement import Placement, Start
 from harness.dispatch.preloaded import PreloadedPool
 from harness.dispatch.process import InterruptedRun, run_process
-from harness.errors import StackBuildError
+from harness.errors import HarnessError, StackBuildError, StorageError
 from harness.experiment import build_inputs
 from harness.hardware import Machine
 from harness.progress import Progress
@@ -21,6 +24,8 @@ from harness.record import Record
 from harness.store import RecordStore
 
 HERE = "this machine"
+_WAIT_S = 1.0
+"""How often a run that waits for another harness looks whether it was cancelled."""
 
 
 @dataclass
@@ -96,7 +101,8 @@ class LocalDispatcher:
         )
 
     def _one(self, run: Run, start: Start[int]) -> Result:
-        with self.store.lock(run.experiment, run.repeat):
+        with self._alone(run):
+            make_way(run, self.store, self.progress)
             # Another harness may have finished it by now.
             found = None if self.fresh else reuse(run, self.store, self.progress)
             if found is not None:
@@ -106,6 +112,31 @@ class LocalDispatcher:
         self.progress.finished(run.label, record, reused=False)
         return Result(run, record, reused=False)
 
+    @contextmanager
+    def _alone(self, run: Run) -> Iterator[None]:
+        """Hold the run's lock; say so where another harness has it, and heed a Ctrl-C meanwhile."""
+        lock = self.store.lock(run.experiment, run.repeat)
+        waits = 0
+        while True:
+            try:
+                lock.acquire(timeout=_WAIT_S)
+                break
+            except Timeout:
+                if self._cancel.is_set():
+                    raise InterruptedRun from None
+            except OSError as error:
+                raise StorageError(
+                    f"cannot lock {lock.lock_file}: {error.strerror}. Free some space, or choose another "
+                    "folder with HARNESS_REPORTS."
+                ) from error
+            waits += 1
+            if waits == 1:
+                self.progress.say(f"{run.label}: another harness runs it; waiting for its record")
+        try:
+            yield
+        finally:
+            lock.release()
+
     def _execute(self, run: Run, start: Start[int]) -> Record:
         if self._cancel.is_set():
             raise InterruptedRun
@@ -113,20 +144,29 @@ class LocalDispatcher:
         experiment = run.experiment
         try:
             python = build_inputs(experiment, self.progress.say)
-        except StackBuildError as error:
-            return record_unstarted(experiment, self.machine, run.repeat, str(error))
+        except (StackBuildError, StorageError) as error:
+            return self._unstarted(run, error, "build")
         self._built.put(start.key)
         if start.gpu is not None:
             # Of several cards of one kind, the one that is free.
             experiment = replace(experiment, target=replace(experiment.target, gpu_uuid=start.gpu))
-        return run_process(
-            experiment,
-            self.machine,
-            run.repeat,
-            python,
-            start.memory_bytes,
-            lambda event: self.progress.event(run.label, event),
-            self._cancel,
-            self.store.first_step(run.experiment, run.repeat),
-            self.pool,
+        try:
+            return run_process(
+                experiment,
+                self.machine,
+                run.repeat,
+                python,
+                start.memory_bytes,
+                lambda event: self.progress.event(run.label, event),
+                self._cancel,
+                self.store.first_step(run.experiment, run.repeat),
+                self.pool,
+            )
+        except StorageError as error:
+            return self._unstarted(run, error, "start")
+
+    def _unstarted(self, run: Run, error: HarnessError, phase: str) -> Record:
+        kind = type(error).__name__
+        return record_unstarted(
+            run.experiment, self.machine, run.repeat, str(error), kind, phase
         )

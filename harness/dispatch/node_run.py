@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
+from harness.abandoned import remove_folders
 from harness.dispatch.order import Kind, Order, answer_line
 from harness.dispatch.process import InterruptedRun, run_process
 from harness.errors import HarnessError
@@ -59,6 +60,7 @@ def _until_nobody_waits(cancel: Event) -> None:
 
 
 def _run(order: Order, answers: _Answers, cancel: Event) -> None:
+    remove_folders()
     if order.folder.is_dir():
         os.chdir(order.folder)
     if order.lock is not None:

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
-from harness.errors import ConfigError
+from filelock import FileLock
+from safetensors import SafetensorError
+
+from harness.abandoned import remove_files
+from harness.errors import ConfigError, StorageError
 from harness.models import shaped_gemma3, tiny_gemma3, tiny_gemma3_multimodal
 from harness.models.gemma3 import published
 
@@ -29,10 +33,28 @@ def identity(name: str) -> str:
 def build(name: str, folder: Path) -> Path:
     """Write the checkpoint into `folder` unless it is there, and return the folder.
 
+    One process at a time: one that trains must not read what another writes anew.
+
     Raises:
         ConfigError: Unknown name.
+        StorageError: It cannot be written; what there is of it is not taken for a checkpoint.
     """
     _must_be_known(name)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(f"{folder}.lock"):
+            remove_files([folder])
+            return _build(name, folder)
+    except StorageError:
+        raise
+    except (OSError, SafetensorError) as error:
+        raise StorageError(
+            f"cannot write the fixture {folder}: {error}. Free some space, or choose another cache folder with "
+            "HARNESS_CACHE."
+        ) from error
+
+
+def _build(name: str, folder: Path) -> Path:
     if name == MULTIMODAL:
         return tiny_gemma3_multimodal.build(folder)
     if name in published():

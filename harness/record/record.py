@@ -1,8 +1,9 @@
 """The record itself."""
 
+from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from harness.record.afterwards import Afterwards, Failure
 from harness.record.data import Data, PlainData
@@ -76,6 +77,12 @@ class Record(Data):
             if data.pop("first_step"):
                 data.setdefault("extras", ["first_step"])
         return data
+
+    @field_validator("started_at")
+    @classmethod
+    def _is_a_moment(cls, text: str) -> str:
+        datetime.fromisoformat(text)
+        return text
 
     @property
     def eval_losses(self) -> list[float]:

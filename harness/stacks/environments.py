@@ -2,10 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from harness.errors import StackBuildError
 from harness.locations import cache_dir
@@ -16,6 +19,8 @@ from harness.stacks.stack import Stack
 from harness.stacks.uv_tool import find_links, run_uv
 
 Say = Callable[[str], None]
+
+_SAID_EVERY_S = 60.0
 
 
 def python_of(stack: Stack) -> Path:
@@ -39,17 +44,27 @@ def ensure(stack: Stack, say: Say = lambda message: None) -> Path:
     if stack.interpreter is not None:
         return stack.interpreter
     folder = folder_of(stack)
+    what = f"building {stack.name} ({stack.where})"
+    lock = FileLock(f"{folder}.lock")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            say(f"another process is {what}; waiting for it")
+            lock.acquire()
     except OSError as error:
         raise StackBuildError(
             f"cannot build stack {stack.name}: {folder.parent}: {error.strerror}. HARNESS_CACHE "
             "chooses another folder."
         ) from error
-    with FileLock(f"{folder}.lock"):
+    try:
         if not is_built(stack):
-            say(f"building {stack.name} ({stack.where}): {len(stack.versions)} packages")
-            _build(stack, folder)
+            say(f"{what}: {len(stack.versions)} packages")
+            with _still_said(say, what):
+                _build(stack, folder)
+    finally:
+        lock.release()
     return python_of(stack)
 
 
@@ -66,14 +81,39 @@ def _manifest(stack: Stack) -> Path:
     return folder_of(stack) / "stack.json"
 
 
+@contextmanager
+def _still_said(say: Say, what: str) -> Iterator[None]:
+    """Say once a minute that something is not done yet: uv is quiet, and a registry can be slow."""
+    done, started = Event(), time.monotonic()
+
+    def tell() -> None:
+        while not done.wait(_SAID_EVERY_S):
+            say(f"{what}: not done after {time.monotonic() - started:.0f} s")
+
+    teller = Thread(target=tell, daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        done.set()
+        teller.join()
+
+
 def _build(stack: Stack, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    if stack.wheels is not None:
-        wheelhouse.build(stack, folder)
-    else:
-        _build_from_registry(stack, folder)
-    manifest = {"name": stack.name, "where": stack.where, "overrides": stack.overrides}
-    write_json_atomically(_manifest(stack), json.dumps(manifest, indent=1) + "\n")
+    try:
+        if stack.wheels is not None:
+            wheelhouse.build(stack, folder)
+        else:
+            _build_from_registry(stack, folder)
+        manifest = {"name": stack.name, "where": stack.where, "overrides": stack.overrides}
+        # Last: without it, what there is of the environment is not believed.
+        write_json_atomically(_manifest(stack), json.dumps(manifest, indent=1) + "\n")
+    except OSError as error:
+        raise StackBuildError(
+            f"cannot build stack {stack.name}: {error}. Free some space, or choose another folder than "
+            f"{cache_dir()} with HARNESS_CACHE."
+        ) from error
 
 
 def _build_from_registry(stack: Stack, folder: Path) -> None:

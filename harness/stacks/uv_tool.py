@@ -2,9 +2,10 @@
 
 import os
 import subprocess
-import tempfile
 
-from harness.errors import StackBuildError
+from harness.abandoned import work_folder
+from harness.bound_process import run_bound
+from harness.errors import ConfigError, StackBuildError
 
 # Settings of the user's own that would change what a release resolves to.
 _NOT_PASSED_ON = (
@@ -26,6 +27,11 @@ _FROM_PIP = {
 }
 _NO_SOLUTION = 1
 
+LIMIT = "HARNESS_UV_TIMEOUT"
+"""Variable with the seconds that one call of uv may take. uv's own UV_HTTP_TIMEOUT (30 s) is for a
+registry that says nothing; one that says a little now and then would hold it for ever."""
+_DEFAULT_LIMIT_S = 3600.0
+
 
 class NoSolutionError(StackBuildError):
     """uv reached the registry, and no set of its packages meets the requirements."""
@@ -44,6 +50,8 @@ def run_uv(*arguments: str, purpose: str) -> str:
     Raises:
         NoSolutionError: The requirements contradict each other or ask for what is not published.
         StackBuildError: Anything else: no network, no disk, a wrong hash. Both end with uv's words.
+            Or it took longer than HARNESS_UV_TIMEOUT.
+        ConfigError: HARNESS_UV_TIMEOUT is no number of seconds.
     """
     try:
         # Not at the top: where stacks come from a wheelhouse there need be no uv.
@@ -53,25 +61,37 @@ def run_uv(*arguments: str, purpose: str) -> str:
             f"cannot {purpose}: uv is not installed here. Install it, or name a wheelhouse that holds the "
             "stack with HARNESS_WHEELHOUSE."
         ) from error
-    with tempfile.TemporaryDirectory(prefix="gemma-lora-gate-uv-") as empty:
-        result = subprocess.run(
-            [find_uv_bin(), *arguments],
-            cwd=empty,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    limit, command = _limit_s(), " ".join(arguments[:2])
+    with work_folder("uv") as empty:
+        try:
+            result = run_bound(
+                [find_uv_bin(), *arguments], cwd=empty, env=environment(), timeout_s=limit
+            )
+        except subprocess.TimeoutExpired:
+            raise StackBuildError(
+                f"cannot {purpose}: `uv {command}` had not ended after {limit:g} s. Check the network and "
+                f"the registry that uv is given, then run again, or give it more time: {LIMIT}=SECONDS."
+            ) from None
     if result.returncode == 0:
         return result.stdout
     said = result.stderr.strip()[-2000:]
-    command = " ".join(arguments[:2])
     if result.returncode == _NO_SOLUTION and "No solution found" in said and "disabled" not in said:
         raise NoSolutionError(f"cannot {purpose}: `uv {command}` finds no solution.\n{said}")
     raise StackBuildError(
         f"cannot {purpose}: `uv {command}` exited {result.returncode}. Check the network and the "
         f"disk, then run again.\n{said}"
     )
+
+
+def _limit_s() -> float:
+    given = os.environ.get(LIMIT, "")
+    try:
+        limit = float(given or _DEFAULT_LIMIT_S)
+    except ValueError:
+        limit = 0.0
+    if not limit > 0:
+        raise ConfigError(f"{LIMIT} = {given!r}: seconds that uv may take, above 0.")
+    return limit
 
 
 def environment() -> dict[str, str]:

@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
-from harness.errors import InputError
+from harness.errors import CorruptRecordError, InputError
 from harness.kept_records import judge_kept, newest, read_folders
 from harness.record import write_record
 from harness.verdict import Outcome
@@ -42,6 +42,22 @@ def test_a_folder_without_records_is_named(tmp_path: Path) -> None:
         judge_kept(tmp_path, "c")
     with pytest.raises(InputError, match="nowhere"):
         list(read_folders([tmp_path / "nowhere"]))
+
+
+@pytest.mark.parametrize(
+    "content", ["", '{"schema_version": 1, "cell', '{"cell_id": 1, "schema_version": 2}']
+)
+def test_a_record_that_cannot_be_read_is_never_left_out_in_silence(
+    content: str, tmp_path: Path
+) -> None:
+    write_record(make_record(cell_id=CELL), tmp_path / "one.json")
+    for name in ("other", "third"):
+        (tmp_path / f"{name}.json").write_text(content)
+    done = CliRunner().invoke(app, ["report", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert isinstance(done.exception, CorruptRecordError)
+    assert "other.json" in str(done.exception)
+    assert "third.json" in str(done.exception)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_report_goes_where_it_is_asked_to(tmp_path: Path) -> None:
