@@ -4,6 +4,7 @@ nox -s gpu_matrix -- -k nf4      the main job, on the cells that pytest's -k sel
 nox -s faults                    every fault, and which check sees it; what follows `--` goes to harness
 nox -s relations                 runs that must agree; `-- --search 5` looks for recipes where they do not
 nox -s sensitivity               slowdowns of known size: what the speed rule finds, beside other tools' rules
+nox -s survival                  kill -9, disk full, clock jumps, a dead registry ...: the table of what is survived
 nox -s tests                     unit, integration and browser tests
 nox -s docs                      the documentation site, with every link checked
 nox -s sample                    the sample report and its picture, from a run of the real matrix
@@ -69,10 +70,14 @@ def gpu_matrix(session: nox.Session) -> None:
 
 @nox.session(python=PYTHON)
 def tests(session: nox.Session) -> None:
-    """Run unit, integration and browser tests."""
+    """Run unit, integration and browser tests, and a sample of the faults survived."""
     _sync(session, "test")
     session.run(
-        "pytest", *(session.posargs or ["tests/unit", "tests/integration", "tests/browser"])
+        "pytest",
+        *(
+            session.posargs
+            or ["tests/unit", "tests/integration", "tests/browser", "tests/survival"]
+        ),
     )
 
 
@@ -108,6 +113,14 @@ def unit(session: nox.Session) -> None:
     """Run the unit tests alone: seconds, no torch."""
     _sync(session, "test")
     session.run("pytest", "tests/unit", *session.posargs)
+
+
+@nox.session(python=PYTHON)
+def survival(session: nox.Session) -> None:
+    """Kill, fill, delay, spoil: what the harness survives, 100 kills among it: about 20 minutes."""
+    _sync(session, "test")
+    options = ["--all-faults", "--survival-report", "reports/survival.md"]
+    session.run("pytest", "-q", *options, *(session.posargs or ["tests/survival"]))
 
 
 @nox.session(python=PYTHON)
