@@ -167,6 +167,4 @@ class LocalDispatcher:
 
     def _unstarted(self, run: Run, error: HarnessError, phase: str) -> Record:
         kind = type(error).__name__
-        return record_unstarted(
-            run.experiment, self.machine, run.repeat, str(error), kind, phase
-        )
+        return record_unstarted(run.experiment, self.machine, run.repeat, str(error), kind, phase)

@@ -8,7 +8,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.errors import CorruptRecordError, StorageError, first_problem
+from harness.abandoned import whole_file
+from harness.errors import CorruptRecordError, first_problem
 from harness.throughput.turns import own_error, paired_log_ratio
 
 Kind = Literal["sleep", "matmul", "loss"]
@@ -84,15 +85,12 @@ def read_pool(file: Path) -> list[Block]:
 
 
 def append(file: Path, blocks: Iterable[Block]) -> None:
-    """Add the blocks of a finished pair, all in one write.
+    """Add the blocks of a finished pair, all of them or, when this is cut short, none.
 
     Raises:
         StorageError: Disk full or folder not writable.
     """
     text = "".join(f"{block.model_dump_json()}\n" for block in blocks)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise StorageError(f"{file} cannot be written: {error}") from error
+    before = file.read_text(encoding="utf-8") if file.exists() else ""
+    with whole_file(file) as new:
+        new.write_text(before + text, encoding="utf-8")

@@ -1,12 +1,14 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from harness import inspection
-from harness.errors import StackBuildError
+from harness.errors import ConfigError, StackBuildError, StorageError
 from harness.inspection import inspect_environment
 from harness.stacks import environments, uv_tool
 from harness.stacks.stack import Stack
@@ -124,6 +126,47 @@ def test_an_unusable_cache_says_which_setting_moves_it(
         environments.ensure(CPU)
 
 
+def test_a_full_disk_is_a_failed_build(uv: FakeUv, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, text: str) -> None:
+        raise StorageError(28, f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(environments, "write_json_atomically", full)
+    with pytest.raises(StackBuildError, match=r"No space left.*HARNESS_CACHE"):
+        environments.ensure(CPU)
+    assert not environments.is_built(CPU)
+
+
+def test_a_build_that_takes_long_is_heard_of(uv: FakeUv, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(*arguments: str, purpose: str) -> str:
+        time.sleep(0.05)
+        return uv(*arguments, purpose=purpose)
+
+    monkeypatch.setattr(environments, "run_uv", slow)
+    monkeypatch.setattr(environments, "_SAID_EVERY_S", 0.01)
+    said: list[str] = []
+    environments.ensure(CPU, said.append)
+    assert said[1] == "building unsloth-2026.1.4 (cpu): not done after 0 s"
+    told = len(said)
+    time.sleep(0.05)
+    assert len(said) == told
+
+
+def test_a_build_by_another_process_is_waited_for_and_said(uv: FakeUv) -> None:
+    folder = environments.folder_of(CPU)
+    folder.parent.mkdir(parents=True)
+    lock = FileLock(f"{folder}.lock")
+    lock.acquire()
+    said: list[str] = []
+
+    def hear(message: str) -> None:
+        said.append(message)
+        lock.release()
+
+    environments.ensure(CPU, hear)
+    assert said[0] == "another process is building unsloth-2026.1.4 (cpu); waiting for it"
+    assert environments.is_built(CPU)
+
+
 def test_the_current_environment_is_never_built(uv: FakeUv) -> None:
     assert environments.is_built(CURRENT)
     assert environments.ensure(CURRENT) == environments.python_of(CURRENT) == Path(sys.executable)
@@ -163,6 +206,29 @@ def test_no_solution_is_told_from_no_network(
         run_uv("pip", "compile", purpose="lock it")
     assert type(caught.value) is error
     assert str(caught.value).endswith(said)
+
+
+@pytest.fixture
+def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "uv"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("uv.find_uv_bin", lambda: str(program))
+
+
+def test_uv_has_a_time_limit(slow_uv: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_UV_TIMEOUT", "0.3")
+    with pytest.raises(
+        StackBuildError, match=r"cannot lock it.*0\.3 s.*HARNESS_UV_TIMEOUT=SECONDS"
+    ):
+        run_uv("pip", "compile", purpose="lock it")
+
+
+@pytest.mark.parametrize("value", ["soon", "0", "-1", "nan"])
+def test_a_time_limit_that_is_none_is_named(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_UV_TIMEOUT", value)
+    with pytest.raises(ConfigError, match=f"HARNESS_UV_TIMEOUT = '{value}'"):
+        run_uv("pip", "compile", purpose="lock it")
 
 
 def test_settings_that_would_move_a_resolution_stay_behind(monkeypatch: pytest.MonkeyPatch) -> None:

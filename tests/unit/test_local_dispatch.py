@@ -13,6 +13,7 @@ from rich.console import Console
 from harness.dispatch import local
 from harness.dispatch.dispatcher import Run
 from harness.dispatch.local import LocalDispatcher
+from harness.errors import HarnessError, StackBuildError, StorageError
 from harness.experiment import Experiment, prepare
 from harness.hardware import Machine
 from harness.plan import Options, Plan
@@ -147,3 +148,30 @@ def test_lines_of_parallel_cells_stay_whole() -> None:
     for thread in threads:
         thread.join()
     assert Counter(map(str.strip, out.getvalue().splitlines())) == Counter(dict.fromkeys(lines, 50))
+
+
+@pytest.mark.parametrize(
+    ("fails", "error", "phase"),
+    [
+        ("build_inputs", StackBuildError("no network"), "build"),
+        ("build_inputs", StorageError("no space"), "build"),
+        ("run_process", StorageError("no space; set TMPDIR"), "start"),
+    ],
+)
+def test_what_the_machine_lacks_is_no_verdict_on_the_library(
+    fails: str, error: HarnessError, phase: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(local, "build_inputs", lambda *_: tmp_path)
+    monkeypatch.setattr(local, fails, fail)
+    plan = Plan(Options())
+    (result,) = dispatcher(tmp_path, plan).run([plan.once(plan.matrix.cells[0])])
+    assert result.record.status == "INFRA"
+    assert result.record.failure is not None
+    assert (result.record.failure.phase, result.record.failure.kind) == (
+        phase,
+        type(error).__name__,
+    )
+    assert result.record.failure.message == str(error)

@@ -1,6 +1,7 @@
 """Rates, their intervals, and the table, on pools whose truth is known."""
 
 import math
+import os
 from io import StringIO
 from pathlib import Path
 
@@ -183,6 +184,22 @@ def test_what_is_appended_is_read_again(tmp_path: Path) -> None:
     assert read_pool(file) == blocks
 
 
+def test_a_pair_that_is_not_appended_whole_is_not_appended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    file = tmp_path / "pool.jsonl"
+    blocks = pool(pairs=2)
+    append(file, blocks[:5])
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        append(file, blocks[5:])
+    assert read_pool(file) == blocks[:5]
+    assert list(tmp_path.iterdir()) == [file]
+
+
 def test_a_line_cut_short_is_said_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "pool.jsonl"
     append(file, pool(pairs=1))
@@ -193,7 +210,7 @@ def test_a_line_cut_short_is_said_with_its_place(tmp_path: Path) -> None:
 
 def test_a_pool_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="cannot be written"):
+    with pytest.raises(StorageError, match="cannot write"):
         append(tmp_path / "file" / "pool.jsonl", pool(pairs=1))
 
 
