@@ -6,12 +6,10 @@ input says that nobody waits any more, by whatever death: the payload is killed 
 
 import os
 import sys
-import tempfile
-from pathlib import Path
 from threading import Event, Lock, Thread
 from typing import Any
 
-from harness.abandoned import remove_folders
+from harness.abandoned import remove_folders, work_folder
 from harness.dispatch.order import Kind, Order, answer_line
 from harness.dispatch.process import InterruptedRun, run_process
 from harness.errors import HarnessError
@@ -90,7 +88,7 @@ def _run(order: Order, answers: _Answers, cancel: Event) -> None:
         if said["event"] in _SHOWN:
             answers.send("event", said)
 
-    with tempfile.TemporaryDirectory(prefix="order-") as folder:
+    with work_folder("order") as folder:
         record = run_process(
             experiment,
             machine,
@@ -99,7 +97,7 @@ def _run(order: Order, answers: _Answers, cancel: Event) -> None:
             order.memory_bytes,
             event,
             cancel,
-            Path(folder) / "first_step.safetensors",
+            folder / "first_step.safetensors",
         )
     answers.send("record", record.model_dump_json())
 
