@@ -1,6 +1,5 @@
 """`harness baseline`: approve figures, list and show what was approved."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +7,7 @@ import typer
 from harness.baselines import files as baseline_files
 from harness.baselines.baseline import experiment_of
 from harness.baselines.update import update
+from harness.cli.options import Data, MatrixFile, Scale
 from harness.cli.terminal import console, interruptible
 from harness.errors import InputError
 from harness.locations import baselines_dir
@@ -26,10 +26,10 @@ def update_baselines(
     cell_ids: Annotated[list[str], typer.Argument(metavar="CELL...", help="Ids of cells.")],
     reason: Annotated[str, typer.Option(help="Why the former figures no longer hold.")],
     runs: Annotated[int, typer.Option(help="Repeats of each cell, one after the other.")] = 5,
-    matrix: Annotated[Path, typer.Option("--matrix", help="Matrix file.")] = DEFAULT_MATRIX,
+    matrix: MatrixFile = DEFAULT_MATRIX,
     model: Annotated[str | None, typer.Option(help="In place of the fixture.")] = None,
-    data: Annotated[str | None, typer.Option(help=".tsv or .jsonl of pairs.")] = None,
-    scale: Annotated[str | None, typer.Option(help="A [scales] entry of the matrix.")] = None,
+    data: Data = None,
+    scale: Scale = None,
 ) -> None:
     """Run cells alone on this machine and approve their figures: a file to review and commit."""
     plan = Plan(Options(matrix, Overrides(model, data, scale), jobs=1, fresh=True))

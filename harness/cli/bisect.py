@@ -9,6 +9,7 @@ import typer
 from harness.bisect.bisection import Question
 from harness.bisect.criterion import CELL
 from harness.bisect.run import bisect as find
+from harness.cli.options import Data, Fresh, Jobs, MatrixFile, Model, Scale, Timeout
 from harness.cli.terminal import console, interruptible, say
 from harness.errors import SelectionError
 from harness.matrix import DEFAULT_MATRIX, Overrides
@@ -28,19 +29,19 @@ def bisect(
             help="Checks by name; `eval_loss`: is it the good end's? Without: all that the bad end fails."
         ),
     ] = None,
-    matrix: Annotated[Path, typer.Option("--matrix", help="Matrix file.")] = DEFAULT_MATRIX,
-    model: Annotated[str | None, typer.Option(help="A checkpoint folder.")] = None,
-    data: Annotated[str | None, typer.Option(help=".tsv or .jsonl of pairs.")] = None,
-    scale: Annotated[str | None, typer.Option(help="A scale of the matrix file.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Cells at once.")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds for one cell.")] = None,
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    model: Model = None,
+    data: Data = None,
+    scale: Scale = None,
+    jobs: Jobs = None,
+    timeout: Timeout = None,
     attempts: Annotated[
         int, typer.Option(min=1, help="Runs of a release whose answer is ambiguous.")
     ] = 3,
     fault: Annotated[Path | None, typer.Option(help="A fault plugin in every run.")] = None,
     *,
     packages: Annotated[bool, typer.Option(help="Separate the packages in the end.")] = True,
-    fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
+    fresh: Fresh = False,
 ) -> None:
     """Find the release between a good and a bad one that did it, and which of its packages."""
     family, rest = split_cell(cell)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.options import MatrixFile
 from harness.dependency_update import update as updates
 from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
 from harness.plan import Options, Plan
@@ -13,7 +14,7 @@ from harness.runners import DEFAULT_RUNNERS, jobs, read_runners, split_patterns
 
 
 def cells(
-    matrix: Annotated[Path, typer.Option("--matrix", help="Matrix file.")] = DEFAULT_MATRIX,
+    matrix: MatrixFile = DEFAULT_MATRIX,
     releases: Annotated[str | None, typer.Option(help="Unsloth releases, as A,B,C.")] = None,
     update: Annotated[
         Path | None, typer.Option(help="Of `harness upgrade --save`: its two stacks.")

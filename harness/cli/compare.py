@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from harness.cli.options import Data, MatrixFile, Model, Scale
 from harness.cli.terminal import console, interruptible, say
 from harness.errors import SelectionError
 from harness.locations import FIXTURES
@@ -22,10 +23,10 @@ from harness.throughput.sequential import LOOKS, Design
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="Id of a cell, or a release.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The one that may be slower.")],
-    matrix: Annotated[Path, typer.Option("--matrix", help="Matrix file.")] = DEFAULT_MATRIX,
-    model: Annotated[str | None, typer.Option(help="A checkpoint folder.")] = None,
-    data: Annotated[str | None, typer.Option(help=".tsv or .jsonl of pairs.")] = None,
-    scale: Annotated[str | None, typer.Option(help="A scale of the matrix file.")] = None,
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    model: Model = None,
+    data: Data = None,
+    scale: Scale = None,
     max_pairs: Annotated[int, typer.Option(help="Process pairs at most.")] = LOOKS[-1],
     fault: Annotated[Path | None, typer.Option(help="A fault plugin for B.")] = None,
     level: Annotated[

@@ -17,6 +17,7 @@ from harness.cli.cells import cells
 from harness.cli.compare import compare
 from harness.cli.fidelity import fidelity
 from harness.cli.history import history
+from harness.cli.options import Data, Fresh, Jobs, MatrixFile, Model, Scale, Timeout
 from harness.cli.schema import schema
 from harness.cli.sensitivity import sensitivity
 from harness.cli.terminal import console, interruptible, say
@@ -63,11 +64,6 @@ app.command()(schema)
 app.add_typer(cli_baseline.app, name="baseline")
 app.add_typer(cli_export.app, name="export")
 
-MatrixFile = Annotated[Path, typer.Option("--matrix", help="Matrix file.")]
-Model = Annotated[str | None, typer.Option(help="A checkpoint folder in place of the fixture.")]
-Data = Annotated[str | None, typer.Option(help=".tsv or .jsonl of source / target pairs.")]
-Scale = Annotated[str | None, typer.Option(help="A [scales] entry of the matrix file.")]
-
 
 @app.command()
 def run(
@@ -76,15 +72,15 @@ def run(
     model: Model = None,
     data: Data = None,
     scale: Scale = None,
-    jobs: Annotated[int | None, typer.Option(help="Cells at once.")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds for one cell.")] = None,
+    jobs: Jobs = None,
+    timeout: Timeout = None,
     fault: Annotated[Path | None, typer.Option(help="A fault plugin to inject.")] = None,
     dispatch: Annotated[Where, typer.Option(help="Where cells run.")] = Where.LOCAL,
     ray_address: Annotated[
         str | None, typer.Option(help="Of a Ray cluster; else RAY_ADDRESS, else this machine's.")
     ] = None,
     *,
-    fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
+    fresh: Fresh = False,
 ) -> None:
     """Run cells, in the default matrix or not, judge them and write a report."""
     options = Options(
@@ -112,9 +108,9 @@ def explain(
     model: Model = None,
     data: Data = None,
     scale: Scale = None,
-    jobs: Annotated[int | None, typer.Option(help="Cells at once.")] = None,
+    jobs: Jobs = None,
     *,
-    fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
+    fresh: Fresh = False,
     every: Annotated[bool, typer.Option("--all", help="Fold no layer.")] = False,
 ) -> None:
     """Take the first step of two cells apart and name the first thing that differs."""
@@ -155,7 +151,7 @@ def faults(
     ] = None,
     clean: Annotated[int, typer.Option(min=0, help="Clean runs that must raise no alarm.")] = 0,
     *,
-    fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
+    fresh: Fresh = False,
 ) -> None:
     """Inject each fault of the catalogue and show which check sees it: the gate proves itself."""
     catalogue = read_catalogue()
@@ -179,7 +175,7 @@ def relations(
     seed: Annotated[int, typer.Option(help="Of the generator.")] = 0,
     fault: Annotated[Path | None, typer.Option(help="A fault plugin in every run.")] = None,
     *,
-    fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
+    fresh: Fresh = False,
     calibrate: Annotated[
         bool, typer.Option(help="Print the tolerances that these runs give.")
     ] = False,

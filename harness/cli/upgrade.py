@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from harness import reports
+from harness.cli.options import Data, Fresh, Jobs, MatrixFile, Model, Scale, Timeout
 from harness.cli.terminal import console, interruptible, say
 from harness.dependency_update import annotations, comment
 from harness.dependency_update import update as updates
@@ -46,18 +47,18 @@ def upgrade(
     chosen: Annotated[
         str | None, typer.Option("--cells", help="HARDWARE/DTYPE/RECIPE patterns, as A,B.")
     ] = None,
-    matrix: Annotated[Path, typer.Option("--matrix", help="Matrix file.")] = DEFAULT_MATRIX,
-    model: Annotated[str | None, typer.Option(help="A checkpoint folder.")] = None,
-    data: Annotated[str | None, typer.Option(help=".tsv or .jsonl of pairs.")] = None,
-    scale: Annotated[str | None, typer.Option(help="A scale of the matrix file.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="Cells at once.")] = None,
-    timeout: Annotated[float | None, typer.Option(help="Seconds for one cell.")] = None,
+    matrix: MatrixFile = DEFAULT_MATRIX,
+    model: Model = None,
+    data: Data = None,
+    scale: Scale = None,
+    jobs: Jobs = None,
+    timeout: Timeout = None,
     comment_file: Annotated[
         Path | None,
         typer.Option("--comment", help="Write the comment for the pull request here, too."),
     ] = None,
     *,
-    fresh: Annotated[bool, typer.Option(help="Run finished cells again.")] = False,
+    fresh: Fresh = False,
     allow_no_answer: Annotated[
         bool, typer.Option("--allow-no-answer", help="End with 0 in place of 19.")
     ] = False,
