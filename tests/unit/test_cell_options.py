@@ -110,7 +110,7 @@ def test_the_printed_command_selects_the_same_experiment(
         seen.append((plan, cells))
         raise typer.Exit(0)
 
-    monkeypatch.setattr("harness.cli.main.run_gate", stopped)
+    monkeypatch.setattr("harness.cli.run.run_gate", stopped)
     command = first.cell_options.rerun(CELL)
     plan = Plan(first)
 

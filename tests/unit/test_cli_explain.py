@@ -22,7 +22,7 @@ def test_the_exit_code_says_whether_something_differs(
         asked.append((a, b))
         return explain(first_step(), other)
 
-    monkeypatch.setattr(cli, "explain_cells", explain_cells)
+    monkeypatch.setattr("harness.cli.explain.explain_cells", explain_cells)
     done = CliRunner().invoke(cli.app, ["explain", *CELLS])
     assert (done.exit_code, asked) == (code, [tuple(CELLS)])
     assert ("First difference" in done.output) == bool(code)
@@ -34,7 +34,7 @@ def test_a_cell_that_did_not_complete_is_an_error_of_its_own(
     def explain_cells(*_: object) -> None:
         raise IncompleteError("a cell ended as TIMEOUT")
 
-    monkeypatch.setattr(cli, "explain_cells", explain_cells)
+    monkeypatch.setattr("harness.cli.explain.explain_cells", explain_cells)
     monkeypatch.setattr("sys.argv", ["harness", "explain", *CELLS])
     with pytest.raises(SystemExit) as stop:
         cli.main()
