@@ -156,6 +156,22 @@ def test_a_run_is_found_in_the_result_of_its_gate_too_and_counts_once(tmp_path: 
     assert found.unreadable == []
 
 
+def test_figures_are_read_as_strict_json_and_as_the_bare_words_of_before(tmp_path: Path) -> None:
+    record = make_record(steps=steps(8), evaluations=evaluations(4.0, -math.inf))
+    written = [record.model_dump_json(), json.dumps(record.model_dump(mode="json"))]
+    assert '"-Infinity"' in written[0]
+    assert '"-Infinity"' not in written[1]
+    for number, text in enumerate(written):
+        text = text.replace(record.key, f"key-{number}")
+        path = tmp_path / "records" / "cell" / f"{number}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    runs = find_runs(tmp_path).runs
+
+    assert [run.figures["eval_loss"] for run in runs] == [-math.inf, -math.inf]
+
+
 def broken(**changes: Any) -> bytes:
     return json.dumps({**json.loads(make_record().model_dump_json()), **changes}).encode()
 
