@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic_core import from_json
 
-from harness import __version__
+from harness import __version__, reports
 from harness.errors import CorruptRecordError, InputError
 from harness.gate import GateResult, judge_cells
 from harness.record import Record, read_record
@@ -41,6 +41,15 @@ def _is_something_else(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return not (isinstance(data, dict) and "cell_id" in data)
+
+
+def result_of(folder: Path, command: str) -> GateResult:
+    """Return the result of a run by its folder, or that of judging the records in any other folder.
+
+    Raises:
+        InputError, CorruptRecordError: As `reports.load` and `judge_kept` do.
+    """
+    return reports.load(folder) if reports.is_run(folder) else judge_kept(folder, command)
 
 
 def judge_kept(folder: Path, command: str) -> GateResult:

@@ -42,12 +42,17 @@ class Cell:
     @property
     def slug(self) -> str:
         """The id as a file name."""
-        name = self.id.replace("/", "__")
-        return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}-{digest(name)}"
+        return file_slug(self.id)
 
     def varied(self, fields: Mapping[str, Any]) -> "Cell":
         """Return the cell with fields of its recipe put in; see `Recipe.varied`."""
         return replace(self, recipe=self.recipe.varied(fields))
+
+
+def file_slug(cell_id: str) -> str:
+    """Return a cell's id as a file name."""
+    name = cell_id.replace("/", "__")
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}-{digest(name)}"
 
 
 class _Block(BaseModel):

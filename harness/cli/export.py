@@ -1,19 +1,17 @@
-"""`harness export`: records where a team already looks."""
+"""`harness export`: records as runs of MLflow or TensorBoard."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from harness import reports
 from harness.cli.terminal import interruptible, say
-from harness.gate import GateResult
-from harness.kept_records import judge_kept
-from harness.plan import command_line
+from harness.kept_records import result_of
 from harness.tracking import to_mlflow, to_tensorboard
-from harness.tracking.tracked import track
+from harness.tracking.credentials import redacted
+from harness.tracking.tracked import tracked_runs
 
-app = typer.Typer(help="Records where a team already looks.", no_args_is_help=True)
+app = typer.Typer(help="Records in the trackers that a team has.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(help="A folder below reports/runs, or any with records.")]
 
@@ -21,36 +19,26 @@ Folder = Annotated[Path, typer.Argument(help="A folder below reports/runs, or an
 @app.command()
 def mlflow(
     folder: Folder,
-    uri: Annotated[str, typer.Option(help="Tracking URI.", envvar="MLFLOW_TRACKING_URI")],
-    experiment: Annotated[str, typer.Option(help="Made if it is not there.")] = "gemma-lora-gate",
+    uri: Annotated[str, typer.Option(envvar="MLFLOW_TRACKING_URI", help="Of the tracking server.")],
+    experiment: Annotated[str, typer.Option(help="Made where it lacks.")] = "gemma-lora-gate",
 ) -> None:
-    """Write each record as an MLflow run; one that is there is left alone."""
-    result = _read(folder)
-    is_run = reports.is_run(folder)
-    with interruptible("the same command goes on"):
-        written = to_mlflow.export(
-            track(result.cells),
-            uri,
-            experiment,
-            parent=folder.resolve().name if is_run else None,
-            artifacts=[folder / name for name in (reports.PAGE_NAME, reports.SUMMARY_NAME)]
-            if is_run
-            else (),
-            say=say,
-        )
-    say(f"{written} of {sum(1 + len(cell.repeats) for cell in result.cells)} runs written")
+    """Write each cell and repeat to an MLflow server as a run; twice changes nothing."""
+    # Not this command: its address may hold a password, and the report goes along.
+    result = result_of(folder, f"harness report {folder}")
+    with interruptible("exported runs are kept, run the same command to go on"):
+        done = to_mlflow.export(result, uri, experiment)
+    say(f"{len(done.new)} runs exported, {len(done.present)} were there already")
+    if uri.startswith("http"):
+        say(f"experiment: {redacted(uri).rstrip('/')}/#/experiments/{done.experiment_id}")
 
 
 @app.command()
 def tensorboard(
-    folder: Folder, out: Annotated[Path, typer.Option(help="What --logdir is given.")]
+    folder: Folder,
+    out: Annotated[Path, typer.Option(help="TensorBoard's log folder.")],
 ) -> None:
-    """Write each record as TensorBoard event files, in place of an earlier export of it."""
-    folders = to_tensorboard.export(track(_read(folder).cells), out, say)
-    say(f"{len(folders)} runs written: tensorboard --logdir {out}")
-
-
-def _read(folder: Path) -> GateResult:
-    if reports.is_run(folder):
-        return reports.load(folder)
-    return judge_kept(folder, command_line())
+    """Write event files for `tensorboard --logdir OUT`: each cell and repeat a run."""
+    result = result_of(folder, f"harness report {folder}")
+    with interruptible("runs written so far are whole"):
+        written = to_tensorboard.export(tracked_runs(result), out)
+    say(f"{len(written)} runs: tensorboard --logdir {out}")

@@ -8,7 +8,7 @@ import typer
 from harness import reports
 from harness.cli.terminal import console
 from harness.gate import judge_again
-from harness.kept_records import judge_kept
+from harness.kept_records import result_of
 from harness.locations import new_run_dir
 from harness.plan import command_line
 from harness.throughput import gate as upgrade_throughput
@@ -23,10 +23,8 @@ def report(
     judge: Annotated[bool, typer.Option(help="Judge the records again, too.")] = False,
 ) -> None:
     """Render a report without training: of a run, or of the records in a folder."""
-    if reports.is_run(folder):
-        result, target = reports.load(folder), out or folder
-    else:
-        result, target = judge_kept(folder, command_line()), out or new_run_dir("report-")
+    result = result_of(folder, command_line())
+    target = out or (folder if reports.is_run(folder) else new_run_dir("report-"))
     if judge:
         paired = upgrade_throughput.kept(result.cells)
         cells = upgrade_throughput.keep(paired, judge_again(result.cells))

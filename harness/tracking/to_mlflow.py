@@ -1,137 +1,221 @@
-"""Records as MLflow runs: one for each record, below one for the run of the gate."""
+"""Records as runs of an MLflow experiment: a parent run for the gate's, a child for each cell and repeat."""
 
-import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
+from harness import reports
 from harness.errors import MissingExtraError, TrackingError
-from harness.tracking.tracked import Tracked, infinite
+from harness.gate import GateResult
+from harness.reports.answer import sentence
+from harness.tracking.credentials import redacted, without_credentials
+from harness.tracking.tracked import Point, TrackedRun, non_finite, result_id, tracked_runs
 
-_IDENTITY = "gate.identity"
-_PARENT = "mlflow.parentRunId"
-_METRICS, _OTHERS = 1000, 100
-"""What one request may hold: MLflow's REST API, runs/log-batch."""
-_DEFAULTS = {
-    # A server that is not there is told in seconds, not in minutes.
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
+    # It prints the server's address, with the password that may be in it.
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    # The default waits four minutes for a server that is not there.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
 }
+"""What MLflow's client is told unless the user's environment says otherwise."""
+
+# Of MLflow's REST API: entries of one request, and characters of a value.
+_BATCH, _LONGEST_PARAM, _LONGEST_TAG = 100, 6_000, 5_000
+_ID, _COMPLETE = "gate.identity", "gate.complete"
+"""Tags: what the run is of, and whether all of it is there."""
 
 
-def export(
-    runs: Sequence[Tracked],
-    uri: str,
-    experiment: str,
-    *,
-    parent: str | None = None,
-    artifacts: Sequence[Path] = (),
-    say: Callable[[str], None] = lambda message: None,
-) -> int:
-    """Write runs to an MLflow server, or below a `file:` or `sqlite:` store.
+@dataclass(frozen=True)
+class Exported:
+    """What an export came to.
 
-    A run that is there is left alone, so that the same folder can be exported again.
+    Attributes:
+        new: Names of the runs that were written.
+        present: Names of those that were there already.
+    """
+
+    experiment_id: str
+    new: tuple[str, ...]
+    present: tuple[str, ...]
+
+
+def export(result: GateResult, uri: str, experiment: str) -> Exported:
+    """Write a result to an MLflow server; what is there already is not written again.
+
+    A run that an earlier export did not finish is deleted and written anew. Of one that is there only the
+    tags are brought up to date, for records may have been judged again.
 
     Args:
-        runs: What is written.
-        uri: Tracking URI; credentials come from MLflow's own variables.
-        experiment: Name of an experiment, made if it is not there.
-        parent: Name of a run above them.
-        artifacts: Files kept with that run.
-        say: Told of each run.
-
-    Returns:
-        How many runs were written.
+        result: What to write.
+        uri: Of the tracking server.
+        experiment: Name of the experiment; it is made where it lacks.
 
     Raises:
-        MissingExtraError: The extra `mlflow` is not installed.
-        TrackingError: The server cannot be reached, or refuses.
+        MissingExtraError: MLflow's client is not installed.
+        TrackingError: The server cannot be reached or refuses.
     """
-    for name, value in _DEFAULTS.items():
+    if not uri.strip():
+        # MLflow would make a database in the working folder.
+        raise TrackingError("no tracking server is named: give its address, as http://HOST:5000.")
+    for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
-        from mlflow.exceptions import MlflowException
-        from mlflow.tracking import MlflowClient
+        from mlflow import MlflowClient
     except ImportError as error:
         raise MissingExtraError("mlflow", "mlflow") from error
-    with _told(uri, MlflowException):
+    with _told(uri):
         client = MlflowClient(tracking_uri=uri)
-        found = client.get_experiment_by_name(experiment)
-        into = found.experiment_id if found else client.create_experiment(experiment)
-        above = _parent(client, into, parent, artifacts) if parent else None
-        written = 0
-        for run in runs:
-            if _there(client, into, run.identity):
-                say(f"{run.name}: there already")
-                continue
-            _write(client, into, run, above)
-            written += 1
-            say(f"{run.name}: {len(run.metrics)} figures")
-    return written
-
-
-def _there(client: Any, experiment: str, identity: str) -> str | None:
-    query = f"tags.`{_IDENTITY}` = '{identity}'"
-    found = client.search_runs([experiment], filter_string=query, max_results=1)
-    # One that was cut off while it was written is none.
-    whole = [run.info.run_id for run in found if run.info.status in ("FINISHED", "FAILED")]
-    return whole[0] if whole else None
-
-
-def _parent(client: Any, experiment: str, name: str, artifacts: Sequence[Path]) -> str:
-    identity = f"gate {name}"
-    if there := _there(client, experiment, identity):
-        return there
-    run = client.create_run(experiment, run_name=name, tags={_IDENTITY: identity})
-    for path in artifacts:
-        client.log_artifact(run.info.run_id, str(path))
-    client.set_terminated(run.info.run_id)
-    return str(run.info.run_id)
-
-
-def _write(client: Any, experiment: str, run: Tracked, parent: str | None) -> None:
-    from mlflow.entities import Metric, Param, RunTag
-
-    started, ended = int(run.started * 1000), int(run.ended * 1000)
-    tags = {_IDENTITY: run.identity, **({_PARENT: parent} if parent else {})}
-    made = client.create_run(experiment, start_time=started, run_name=run.name, tags=tags)
-    here = made.info.run_id
-    said = {f"gate.{name}": value for name, value in run.tags.items()}
-    said |= {f"gate.{name}": words for name, words in infinite(run.metrics).items()}
-    for some in _chunks([RunTag(*one) for one in said.items()], _OTHERS):
-        client.log_batch(here, tags=some)
-    for some in _chunks([Param(*one) for one in run.parameters.items()], _OTHERS):
-        client.log_batch(here, params=some)
-    # MLflow keeps NaN, and turns an infinity into the largest number that there is.
-    finite = [
-        Metric(metric.name, metric.value, started, metric.step)
-        for metric in run.metrics
-        if not math.isinf(metric.value)
-    ]
-    for some in _chunks(finite, _METRICS):
-        client.log_batch(here, metrics=some)
-    client.set_terminated(here, "FINISHED" if run.completed else "FAILED", ended)
-
-
-def _chunks(items: list[Any], size: int) -> Iterator[list[Any]]:
-    return (items[at : at + size] for at in range(0, len(items), size))
+        experiment_id = _experiment(client, experiment)
+        parent = _parent(client, experiment_id, result)
+        new: list[str] = []
+        present: list[str] = []
+        for run in tracked_runs(result):
+            written = _child(client, experiment_id, parent, run)
+            (new if written else present).append(run.name)
+        return Exported(experiment_id, tuple(new), tuple(present))
 
 
 @contextmanager
-def _told(uri: str, failure: type[Exception]) -> Iterator[None]:
+def _told(uri: str) -> Iterator[None]:
+    """Raise whatever goes wrong with the server as one error without a credential in it."""
+    from mlflow.exceptions import MlflowException
+    from requests.exceptions import RequestException
+
     try:
         yield
-    except (failure, OSError) as error:
-        shown = urlsplit(uri)
-        place = uri if not shown.netloc else f"{shown.scheme}://{shown.netloc.rpartition('@')[2]}"
-        reason = str(error).replace(shown.netloc, shown.netloc.rpartition("@")[2])
+    except (MlflowException, RequestException, OSError, ValueError, ImportError) as error:
+        said = without_credentials(str(error).strip() or type(error).__name__, uri)
+        # `from None`: the cause's text has the address as it was given.
         raise TrackingError(
-            f"MLflow at {place} did not take the runs: {reason[:400]}. Check the URI, and MLflow's own "
-            "MLFLOW_TRACKING_USERNAME, MLFLOW_TRACKING_PASSWORD or MLFLOW_TRACKING_TOKEN. What was written stays; the same "
+            f"the MLflow server at {redacted(uri)} cannot be reached or refuses: {said}. Check that it "
+            "runs and that its address is right; credentials belong in MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or in MLFLOW_TRACKING_TOKEN. Exported runs are kept, so the same "
             "command goes on."
-        ) from error
+        ) from None
+
+
+def _experiment(client: "MlflowClient", name: str) -> str:
+    from mlflow.exceptions import MlflowException
+
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name))
+    except MlflowException:
+        # Somebody else made it meanwhile.
+        if found := client.get_experiment_by_name(name):
+            return str(found.experiment_id)
+        raise
+
+
+def _parent(client: "MlflowClient", experiment_id: str, result: GateResult) -> str:
+    """Return the run that stands for the gate's, with its report in it as it is judged now."""
+    runs = tracked_runs(result)
+    start = min(run.started for run in runs)
+    end = max(run.started + timedelta(seconds=run.duration_s) for run in runs)
+    tags = {
+        "mlflow.note.content": sentence(result),
+        "gate.verdict": str(result.outcome),
+        "gate.harness_version": result.harness_version,
+        "gate.emulated": ", ".join(sorted({run.tags["emulated"] for run in runs})),
+    }
+    found = _there(client, experiment_id, result_id(result))
+    if found is None:
+        tags |= {_ID: result_id(result)}
+        made = client.create_run(
+            experiment_id, _ms(start.timestamp()), _fitting(tags), f"gate {result.started_at}"
+        )
+        found = made.info.run_id
+    else:
+        _set_tags(client, found, tags)
+    with tempfile.TemporaryDirectory() as folder:
+        reports.write(result, Path(folder))
+        for name in (reports.PAGE_NAME, reports.SUMMARY_NAME):
+            client.log_artifact(found, str(Path(folder) / name))
+    client.set_terminated(found, "FINISHED", _ms(end.timestamp()))
+    client.set_tag(found, _COMPLETE, "yes")
+    return found
+
+
+def _child(client: "MlflowClient", experiment_id: str, parent: str, run: TrackedRun) -> bool:
+    """Write a run unless it is there; return whether it was written."""
+    tags = {f"gate.{name}": text for name, text in {**run.tags, **_problems(run)}.items()}
+    if found := _there(client, experiment_id, run.id):
+        _set_tags(client, found, tags)
+        return False
+    start = run.started.timestamp()
+    tags |= {_ID: run.id, "mlflow.parentRunId": parent}
+    run_id = client.create_run(experiment_id, _ms(start), _fitting(tags), run.name).info.run_id
+    _log(client, run_id, run, start)
+    client.set_terminated(
+        run_id, "FINISHED" if run.completed else "FAILED", _ms(start + run.duration_s)
+    )
+    client.set_tag(run_id, _COMPLETE, "yes")
+    return True
+
+
+def _log(client: "MlflowClient", run_id: str, run: TrackedRun, start: float) -> None:
+    from mlflow.entities import Metric, Param
+
+    params = [Param(name, text[:_LONGEST_PARAM]) for name, text in run.params.items()]
+    metrics = [
+        Metric(name, point.value, _ms(start + point.elapsed_s), point.step)
+        for name, points in run.metrics.items()
+        for point in points
+        if _is_held(point)
+    ]
+    for at in range(0, max(len(params), len(metrics)), _BATCH):
+        client.log_batch(run_id, metrics[at : at + _BATCH], params[at : at + _BATCH])
+
+
+def _is_held(point: Point) -> bool:
+    """Whether MLflow keeps the value: it holds NaN, and puts the largest double for an infinity."""
+    return abs(point.value) != float("inf")
+
+
+def _problems(run: TrackedRun) -> dict[str, str]:
+    """Return as tags what a curve cannot show, or is cut."""
+    said = {f"non_finite.{name}": non_finite(points) for name, points in run.metrics.items()}
+    longer = [name for name, text in run.params.items() if len(text) > _LONGEST_PARAM]
+    said["cut_params"] = ", ".join(longer)
+    return {name: text for name, text in said.items() if text}
+
+
+def _there(client: "MlflowClient", experiment_id: str, identity: str) -> str | None:
+    """Return the complete run of an identity, deleting what an export that was cut off left of it."""
+    found: Sequence[Any] = client.search_runs([experiment_id], f"tags.`{_ID}` = '{identity}'")
+    complete = [run.info.run_id for run in found if _COMPLETE in run.data.tags]
+    for run in found:
+        if _COMPLETE not in run.data.tags:
+            client.delete_run(run.info.run_id)
+    return complete[0] if complete else None
+
+
+def _set_tags(client: "MlflowClient", run_id: str, tags: Mapping[str, str]) -> None:
+    now = client.get_run(run_id).data.tags
+    for name, text in _fitting(tags).items():
+        if now.get(name) != text:
+            client.set_tag(run_id, name, text)
+
+
+def _fitting(tags: Mapping[str, str]) -> dict[str, str]:
+    return {name: text if len(text) <= _LONGEST_TAG else _cut(text) for name, text in tags.items()}
+
+
+def _cut(text: str) -> str:
+    more = f" ... ({len(text)} characters)"
+    return text[: _LONGEST_TAG - len(more)] + more
+
+
+def _ms(seconds: float) -> int:
+    return int(seconds * 1000)

@@ -1,60 +1,76 @@
-"""Records as TensorBoard event files: one folder for each record."""
+"""Event files for TensorBoard, written without TensorFlow: one folder a run."""
 
-import logging
-from collections.abc import Callable, Sequence
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from harness.errors import MissingExtraError, StorageError
-from harness.tracking.tracked import Tracked
+from harness.matrix import file_slug
+from harness.reports.markdown_text import code, escape
+from harness.tracking.tracked import TrackedRun, non_finite
 
-_EVENTS = "events.out.tfevents.*"
+_LONGEST_TEXT = 2_000
 
 
-def export(
-    runs: Sequence[Tracked], out: Path, say: Callable[[str], None] = lambda message: None
-) -> list[Path]:
-    """Write each run's curves below a folder, in place of what an earlier export wrote of it.
-
-    NaN and infinities are kept: TensorBoard draws them as gaps with a mark.
+def export(runs: Sequence[TrackedRun], out: Path) -> list[Path]:
+    """Write the event files of runs, each whole or not at all; those that are there are replaced.
 
     Args:
-        runs: What is written.
-        out: What `tensorboard --logdir` is given.
-        say: Told of each run.
+        runs: What to write.
+        out: TensorBoard's log folder.
 
     Returns:
-        The folders, one for each run.
+        The folder of each run: `OUT/CELL/START-ID`.
 
     Raises:
-        MissingExtraError: The extra `tensorboard` is not installed.
-        StorageError: They cannot be written.
+        MissingExtraError: tensorboardX is not installed.
+        StorageError: The folder cannot be written.
     """
     try:
-        from tensorboardX import SummaryWriter
+        import tensorboardX  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("tensorboardX", "tensorboard") from error
-    # It warns of every NaN; here they are findings.
-    logging.getLogger("tensorboardX.x2num").setLevel(logging.ERROR)
-    folders = []
-    for run in runs:
-        folder = out / f"{run.name.replace('/', '__')}-{run.identity}"
-        try:
-            for old in folder.glob(_EVENTS):
-                old.unlink()
-            with SummaryWriter(str(folder)) as writer:
-                for metric in run.metrics:
-                    writer.add_scalar(metric.name, metric.value, metric.step, run.started)
-                for title, facts in (("parameters", run.parameters), ("findings", run.tags)):
-                    rows = "\n".join(
-                        f"| {name} | {_cell(value)} |" for name, value in facts.items()
-                    )
-                    writer.add_text(title, f"| name | value |\n|---|---|\n{rows}", 0, run.started)
-        except OSError as error:
-            raise StorageError(f"cannot write {folder}: {error.strerror}.") from error
-        folders.append(folder)
-        say(f"{run.name}: {len(run.metrics)} figures")
-    return folders
+    try:
+        return [_write(run, out) for run in runs]
+    except OSError as error:
+        raise StorageError(
+            f"cannot write event files to {out}: {error.strerror}. Free some space or choose another "
+            "folder; runs written so far are whole."
+        ) from error
 
 
-def _cell(value: str) -> str:
-    return value.replace("|", "\\|").replace("<", "&lt;")
+def _write(run: TrackedRun, out: Path) -> Path:
+    from tensorboardX import SummaryWriter
+
+    cell = re.sub(r"[^\w.+=, ()-]", "_", file_slug(run.name)).strip(". ") or "_"
+    folder = out / cell / f"{run.started:%Y%m%d-%H%M%S}-{run.id}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    start = run.started.timestamp()
+    # TensorBoard reads every event file of a folder: a second one would double each curve.
+    with tempfile.TemporaryDirectory(prefix=".", dir=out) as unfinished:
+        made = Path(unfinished) / folder.name
+        writer = SummaryWriter(str(made))
+        for name, points in run.metrics.items():
+            for point in points:
+                writer.add_scalar(name, point.value, point.step, walltime=start + point.elapsed_s)
+        for title, table in (("tags", run.tags), ("params", run.params)):
+            writer.add_text(title, _table(table), 0, walltime=start)
+        for name, points in run.metrics.items():
+            if said := non_finite(points):
+                writer.add_text(
+                    f"non_finite/{name}", escape(said, _LONGEST_TEXT), 0, walltime=start
+                )
+        writer.close()
+        if folder.exists():
+            shutil.rmtree(folder)
+        made.rename(folder)
+    return folder
+
+
+def _table(texts: Mapping[str, str]) -> str:
+    rows = [
+        f"| {escape(name, 250)} | {code(text, _LONGEST_TEXT)} |" for name, text in texts.items()
+    ]
+    return "\n".join(["| | |", "|---|---|", *rows])
