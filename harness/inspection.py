@@ -1,10 +1,8 @@
 """Inspection of a built stack: the versions it holds against its lock, and what it imports."""
 
 import json
-import os
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -102,20 +100,6 @@ def inspect_environment(stack: Stack, timeout_s: float = 600) -> Inspection:
         {module: seconds for module, (seconds, _) in found["imports"].items()},
         (*_mismatches(stack, versions), *faults),
     )
-
-
-def disk_bytes(stack: Stack) -> tuple[int, int]:
-    """Return the bytes of a built stack's files: all of them, and those no other folder shares.
-
-    uv links packages from its cache; what has one link only is this environment's own.
-    """
-    shown = own = 0
-    for parent, _, names in os.walk(environments.folder_of(stack)):
-        for name in names:
-            status = (Path(parent) / name).lstat()
-            shown += status.st_blocks * 512
-            own += status.st_blocks * 512 if status.st_nlink == 1 else 0
-    return shown, own
 
 
 def _mismatches(stack: Stack, versions: dict[str, str]) -> list[str]:

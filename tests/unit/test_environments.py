@@ -299,13 +299,3 @@ def test_imports_that_hang_are_a_fault(tmp_path: Path) -> None:
     python.chmod(0o755)
     stack = Stack("unsloth", "1", "cpu", "3.11", "", (), interpreter=python)
     assert inspect_environment(stack, timeout_s=0.2).faults == ("its imports took more than 0.2 s",)
-
-
-def test_disk_tells_shared_files_from_own(uv: FakeUv, tmp_path: Path) -> None:
-    folder = environments.folder_of(CPU)
-    folder.mkdir(parents=True)
-    (folder / "own").write_bytes(b"x" * 8192)
-    (tmp_path / "cached").write_bytes(b"x" * 16384)
-    (folder / "shared").hardlink_to(tmp_path / "cached")
-    shown, own = inspection.disk_bytes(CPU)
-    assert (shown - own, own) == (16384, 8192)
