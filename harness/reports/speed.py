@@ -48,9 +48,9 @@ class SpeedRow:
 
 
 def rows(views: Sequence[CellView]) -> list[SpeedRow]:
-    """Arrange the figures of every cell that measured one."""
+    """Arrange the figures of every cell; empty where none measured any."""
     found = [_row(view) for view in views]
-    return [row for row in found if row.tokens_per_s or row.eval_s or row.memory]
+    return found if any(row.tokens_per_s or row.eval_s or row.memory for row in found) else []
 
 
 def scale(shown: Sequence[SpeedRow], name: str) -> float:
@@ -66,9 +66,9 @@ def drawing(measured: Measured, edge: float) -> Markup:
     """
 
     def x(value: float) -> float:
-        return 2 + (_WIDTH - 4) * min(1.0, max(0.0, value / edge)) if edge > 0 else 2.0
+        return 4 + (_WIDTH - 8) * min(1.0, max(0.0, value / edge)) if edge > 0 else 4.0
 
-    parts = [f'<path class="axis" d="M2 8H{_WIDTH - 2:g}"/>']
+    parts = [f'<path class="axis" d="M4 8H{_WIDTH - 4:g}"/>']
     if measured.band:
         low, high = map(x, measured.band)
         parts.append(f'<path class="band" d="M{low:.1f} 2H{high:.1f}V14H{low:.1f}z"/>')

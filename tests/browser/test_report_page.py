@@ -226,9 +226,9 @@ def test_an_injected_script_would_be_refused(open_report: Opener) -> None:
     "result", [mixed(), hostile(), regression()], ids=["mixed", "hostile", "releases"]
 )
 def test_a_phone_does_not_scroll_sideways(open_report: Opener, result: object) -> None:
-    page = open_report(result, viewport={"width": 375, "height": 812}).page
+    page = open_report(result, viewport={"width": 360, "height": 740}).page
 
-    assert page.evaluate("document.documentElement.scrollWidth") == 375
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
 @pytest.mark.parametrize("releases", [1, 5])
@@ -291,6 +291,44 @@ def test_a_command_is_copied_or_selected_by_keyboard(open_report: Opener) -> Non
 
     expect(shown.locator("button")).to_have_text(re.compile("Copied|Selected"))
     assert page.evaluate("getSelection().toString()") == shown.locator("code").inner_text()
+
+
+def test_without_the_clipboard_the_command_is_selected(open_report: Opener) -> None:
+    page = open_report(mixed()).page
+    page.evaluate("() => { Object.defineProperty(navigator, 'clipboard', { value: undefined }); }")
+    shown = page.locator("article.cell .repro").first
+
+    shown.get_by_role("button").click()
+
+    expect(shown.locator("button")).to_have_text("Selected")
+    assert page.evaluate("getSelection().toString()") == shown.locator("code").inner_text()
+
+
+def test_the_focus_of_the_keyboard_is_seen(open_report: Opener) -> None:
+    page = open_report(mixed()).page
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        outline = page.evaluate(
+            "(() => { const s = getComputedStyle(document.activeElement);"
+            " return [s.outlineStyle, parseFloat(s.outlineWidth)]; })()"
+        )
+        assert outline[0] != "none"
+        assert outline[1] >= 2
+
+
+def test_on_paper_nothing_is_cut_and_nothing_is_for_a_pointer(open_report: Opener) -> None:
+    page = open_report(regression()).page
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+
+    for control in ("nav", "#tools", ".copy"):
+        expect(page.locator(control).first).to_be_hidden()
+    cut = page.evaluate(
+        "[...document.querySelectorAll('.scroll, pre')].filter("
+        "(e) => getComputedStyle(e).overflowX !== 'visible' && e.scrollWidth > e.clientWidth).length"
+    )
+    assert cut == 0
+    assert len(page.pdf(prefer_css_page_size=True)) > 50_000
 
 
 def test_speed_is_shown_with_its_interval_and_a_loss_with_its_band(open_report: Opener) -> None:
