@@ -40,7 +40,7 @@ class NoSolutionError(StackBuildError):
 def run_uv(*arguments: str, purpose: str) -> str:
     """Run uv and return what it printed.
 
-    It runs in an empty folder, so that no project's configuration takes part; the user's own uv
+    It runs in a folder of its own, so that no project's configuration takes part; the user's own uv
     configuration, index, certificates and proxy do.
 
     Args:
@@ -63,6 +63,9 @@ def run_uv(*arguments: str, purpose: str) -> str:
         ) from error
     limit, command = _limit_s(), " ".join(arguments[:2])
     with work_folder("uv") as empty:
+        # uv looks upwards for a project's configuration: a stray pyproject.toml beside the temporary
+        # folders would change what every stack resolves to.
+        (empty / "uv.toml").touch()
         try:
             result = run_bound(
                 [find_uv_bin(), *arguments], cwd=empty, env=environment(), timeout_s=limit
