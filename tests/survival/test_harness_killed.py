@@ -116,9 +116,10 @@ def test_whenever_it_is_killed(scene: Scene, all_faults: bool, figures: Figures)
         new_reports(scene)
         command = next(started)
         # At random, and over the whole length of a run even where there are few.
-        delay = lasts * (0.25 + 0.8 * (len(kills) + random.random()) / wanted)
+        delay = lasts * (0.25 + 0.75 * (len(kills) + random.random()) / wanted)
         kill = survive(scene, command, delay, scene.run_command())
         kills += [kill] if kill else []
+        lasts = lasts if kill else delay  # The machine is less busy than it was.
     add(figures, "`kill -9` of the harness", kills)
 
 
@@ -131,6 +132,7 @@ def test_whenever_it_is_killed_with_preloaded_processes(
         new_reports(scene)
         delay = random.uniform(0.5, lasts)
         if not kill_at(scene, scene.preloaded_command(), delay):
+            lasts = delay
             continue
         silent = scene.wait_for_silence()
         finished = scene.snapshot()
