@@ -178,7 +178,7 @@ def test_the_current_environment_is_never_built(uv: FakeUv) -> None:
 
 def answer(monkeypatch: pytest.MonkeyPatch, code: int, said: str) -> None:
     def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
-        assert not list(Path(str(options["cwd"])).iterdir())
+        assert [path.name for path in Path(str(options["cwd"])).iterdir()] == ["uv.toml"]
         return subprocess.CompletedProcess(command, code, "out", said)
 
     monkeypatch.setattr(subprocess, "run", run)
