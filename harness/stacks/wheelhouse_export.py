@@ -26,8 +26,8 @@ Say = Callable[[str], None]
 SCRIPT = "gate.sh"
 _BASE = {"torch", "torchvision", "triton"}
 """The machine's, whatever its list says: a wheel of torch is what this is to avoid."""
-_NOT_NEEDED_THERE = {"uv"}
-"""It asks registries; a cell that runs from a wheelhouse needs none."""
+_NOT_NEEDED_THERE = {"pypi-simple", "uv"}
+"""They ask registries; a cell that runs from a wheelhouse needs none."""
 _GLIBC = range(5, 40)
 
 _SCRIPT = """\
