@@ -1,5 +1,6 @@
 import pytest
 
+from harness.abandoned import work_folder
 from harness.reports.moved import aspects, candidates, presence
 from harness.upgrades import Pair, steps
 from harness.verdict import Outcome
@@ -40,6 +41,7 @@ def test_names_of_one_side_only_come_last() -> None:
     "path",
     [
         "/tmp/cell-{}/outputs",
+        "/tmp/lora-gate-cell-{}/outputs",
         "/var/folders/x/cell-{}",
         "/tmp/cell-{}/outputs/runs/Nov24_11-57-5{}_host",
         "[/tmp/cell-{}/cache/triton]",
@@ -167,3 +169,10 @@ def test_departures_of_each_side_are_listed_and_those_of_one_side_come_first() -
         ("resolved for 2026.10.9", False, True),
         ("torch replaced by its CPU build", True, True),
     ]
+
+
+def test_the_folder_of_a_cell_is_no_default_that_moved() -> None:
+    with work_folder("cell") as old, work_folder("cell") as new:
+        found = pairs({"output_dir": f"{old}/outputs"}, {"output_dir": f"{new}/outputs"})
+
+    assert not any(aspect.facts for aspect in aspects(found))
