@@ -9,8 +9,8 @@ from packaging.utils import canonicalize_name
 
 from harness.abandoned import work_folder
 from harness.bound_process import run_bound
-from harness.dispatch.surroundings import cell_environment
 from harness.locations import PACKAGE
+from harness.processes.surroundings import cell_environment
 from harness.stacks import environments
 from harness.stacks.stack import Stack
 from harness.stacks.stacks_file import Family

@@ -15,18 +15,18 @@ from rich.console import Console
 
 from harness import __version__, abandoned, reports
 from harness.cell_options import CellOptions
-from harness.dispatch.cluster import Cluster, machine_of
-from harness.dispatch.cluster_dispatch import ClusterDispatcher
+from harness.dispatch.cluster.dispatch import ClusterDispatcher
+from harness.dispatch.cluster.nodes import Cluster, machine_of
+from harness.dispatch.cluster.ray_cluster import RayCluster
 from harness.dispatch.dispatcher import Dispatcher, Result, Run
 from harness.dispatch.local import LocalDispatcher
-from harness.dispatch.preloaded import PreloadedPool
-from harness.dispatch.ray_cluster import RayCluster
 from harness.errors import SelectionError
 from harness.experiment import Experiment, Extra, prepare
 from harness.gate import CellResult, GateResult, judge_cells
 from harness.hardware import Machine, detect
 from harness.locations import new_run_dir, reports_dir
 from harness.matrix import DEFAULT_MATRIX, Cell, Matrix, Overrides, load_matrix, stack_of
+from harness.processes.preloaded import PreloadedPool
 from harness.progress import Progress
 from harness.reports import benchmark
 from harness.runners import select

@@ -1,1 +1,1 @@
-"""Where a cell runs: this machine, or the nodes of a cluster; what a cell needs, and one process of it."""
+"""Where each cell runs, and when: on this machine, or on the nodes of a cluster."""

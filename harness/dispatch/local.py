@@ -14,11 +14,11 @@ from harness.dispatch import expectation
 from harness.dispatch.dispatcher import Result, Run, make_way, reuse
 from harness.dispatch.place import Place
 from harness.dispatch.placement import Placement, Start
-from harness.dispatch.preloaded import PreloadedPool
-from harness.dispatch.process import InterruptedRun, run_process
 from harness.errors import HarnessError, StackBuildError, StorageError
 from harness.experiment import build_inputs
 from harness.hardware import Machine
+from harness.processes.preloaded import PreloadedPool
+from harness.processes.process import InterruptedRun, run_process
 from harness.progress import Progress
 from harness.record import Record
 from harness.store import RecordStore

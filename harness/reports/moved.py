@@ -27,7 +27,7 @@ _FIRST = {
     "Packages": ("unsloth", "unsloth_zoo", "transformers", "trl", "peft", "torch"),
 }
 """Names that are read first; all others follow, those of one side only last."""
-# Each cell runs in a folder of its own (`harness.dispatch.process`), and the Trainer names its log
+# Each cell runs in a folder of its own (`harness.processes.process`), and the Trainer names its log
 # after the time and the host: neither is a default that moved.
 _OF_ONE_RUN = re.compile(
     r"[^\s\[{:,]*/(?:lora-gate-)?cell-\w{8}(?=/|\W|$)|(?<=/runs/)[A-Z][a-z]{2}\d\d_\d\d-\d\d-\d\d_[^\s,\]}/]+"

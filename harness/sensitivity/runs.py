@@ -10,11 +10,11 @@ from filelock import FileLock
 from rich.console import Console
 from rich.text import Text
 
-from harness.dispatch.paced import Paced
 from harness.experiment import Experiment, build_inputs
 from harness.locations import FIXTURES, reports_dir
 from harness.matrix import Cell
 from harness.plan import Plan
+from harness.processes.paced import Paced
 from harness.recipe import digest
 from harness.sensitivity.pool import Block, Kind, append, read_pool
 from harness.sensitivity.rates import KINDS, SIZES

@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.text import Text
 
-from harness.dispatch.paced import Paced
 from harness.errors import CorruptRecordError, SelectionError, first_problem
 from harness.experiment import Experiment, build_inputs
 from harness.locations import reports_dir
+from harness.processes.paced import Paced
 from harness.recipe import digest
 from harness.record import emulation_label, write_json_atomically
 from harness.throughput.answer import Answer, MeasuredPair, Series, decide_all

@@ -35,7 +35,7 @@ class Turn(Protocol):
 
 
 class Side(Protocol):
-    """A process that trains as it is ordered, and waits in between (`harness.dispatch.paced.Paced`)."""
+    """A process that trains as it is ordered, and waits in between (`harness.processes.paced.Paced`)."""
 
     @property
     def start_s(self) -> float:

@@ -11,10 +11,10 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from rich.console import Console
 
-from harness.dispatch.surroundings import cell_environment
 from harness.experiment import build_inputs
 from harness.gate import judge_cells
 from harness.plan import Options, Plan
+from harness.processes.surroundings import cell_environment
 
 CELL = "unsloth-2026.10.9/cpu/float32/mild"
 ROUNDS = 3

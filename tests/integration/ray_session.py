@@ -18,9 +18,9 @@ from typing import Any
 import psutil
 from rich.console import Console
 
+from harness.dispatch.cluster.order import Order
+from harness.dispatch.cluster.ray_cluster import RayCluster
 from harness.dispatch.dispatcher import Result
-from harness.dispatch.order import Order
-from harness.dispatch.ray_cluster import RayCluster
 from harness.errors import HardwareError
 from harness.plan import Options, Plan, Where
 

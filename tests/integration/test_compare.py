@@ -10,11 +10,11 @@ import psutil
 import pytest
 from rich.console import Console
 
-from harness.dispatch.paced import Paced
 from harness.errors import PacedRunError
 from harness.experiment import Experiment, build_inputs
 from harness.locations import FIXTURES
 from harness.plan import Options, Plan
+from harness.processes.paced import Paced
 from harness.throughput.pairs import Contest, compare, shared_cores
 from harness.throughput.sequential import Design
 from harness.throughput.turns import Schedule, Turns

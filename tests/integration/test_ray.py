@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from harness.dispatch.ray_cluster import RayCluster
-from harness.dispatch.ray_resources import accelerators
+from harness.dispatch.cluster.ray_cluster import RayCluster
+from harness.dispatch.cluster.ray_resources import accelerators
 from harness.errors import HardwareError
 from harness.hardware import load_profiles
 from harness.locations import cache_dir

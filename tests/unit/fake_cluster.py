@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from harness.cpu_info import Cpu
-from harness.dispatch.cluster import Answer, Failed, Node, Recorded, Said
-from harness.dispatch.order import Order
+from harness.dispatch.cluster.nodes import Answer, Failed, Node, Recorded, Said
+from harness.dispatch.cluster.order import Order
 from harness.hardware import Gpu, Machine, load_profiles
 from tests.unit.records import make_record
 

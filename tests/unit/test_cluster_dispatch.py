@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from harness.cpu_info import Cpu
-from harness.dispatch import node_run
-from harness.dispatch.cluster import Answer, Node, Recorded, machine_of
-from harness.dispatch.cluster_dispatch import ClusterDispatcher
+from harness.dispatch.cluster import node_run
+from harness.dispatch.cluster.dispatch import ClusterDispatcher
+from harness.dispatch.cluster.nodes import Answer, Node, Recorded, machine_of
+from harness.dispatch.cluster.order import Order
+from harness.dispatch.cluster.ray_cluster import RayCluster
+from harness.dispatch.cluster.ray_resources import accelerators, node_of
 from harness.dispatch.dispatcher import Result, Run
-from harness.dispatch.order import Order
-from harness.dispatch.ray_cluster import RayCluster
-from harness.dispatch.ray_resources import accelerators, node_of
 from harness.errors import HardwareError, MissingExtraError, SelectionError
 from harness.experiment import Extra, prepare
 from harness.hardware import Machine
@@ -66,7 +66,7 @@ class Session:
 
 @pytest.fixture
 def session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Session:
-    monkeypatch.setattr("harness.dispatch.cluster_dispatch._LOOK_S", 0.0)
+    monkeypatch.setattr("harness.dispatch.cluster.dispatch._LOOK_S", 0.0)
     return Session(tmp_path)
 
 

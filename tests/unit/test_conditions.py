@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from harness.conditions import MAX_OTHERS, MAX_STEAL, THROTTLING, disturbances
-from harness.dispatch import conditions_watch
-from harness.dispatch.conditions_watch import ConditionsWatch, CpuReading, read_cpu_times
-from harness.dispatch.gpu_samples import GpuSample, GpuSampler, summarise
+from harness.processes import conditions_watch
+from harness.processes.conditions_watch import ConditionsWatch, CpuReading, read_cpu_times
+from harness.processes.gpu_samples import GpuSample, GpuSampler, summarise
 from harness.record import Conditions, GpuConditions
 from tests.unit.records import make_record
 

@@ -10,12 +10,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from harness.dispatch.channel import Channel
-from harness.dispatch.paced import Paced
 from harness.errors import PacedRunError
 from harness.experiment import Experiment
 from harness.locations import PACKAGE
 from harness.plan import Options, Plan
+from harness.processes.channel import Channel
+from harness.processes.paced import Paced
 
 # What `python payload job.json` does with a paced job, but for the stack: `{act}` happens in step 3.
 STAND_IN = f"""#!{sys.executable}

@@ -11,10 +11,10 @@ from threading import Event
 
 import pytest
 
-from harness.dispatch.preloaded import CannotPreload, Preloaded, PreloadedPool
-from harness.dispatch.process import run_process
 from harness.experiment import Experiment
 from harness.plan import Options, Plan
+from harness.processes.preloaded import CannotPreload, Preloaded, PreloadedPool
+from harness.processes.process import run_process
 
 # What `python payload --preload spec.json` does, but for the stack: its cells run `job.py`.
 STAND_IN = f"""#!{sys.executable}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.dispatch.surroundings import cell_environment
+from harness.processes.surroundings import cell_environment
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.dispatch import node as on_node
-from harness.dispatch.cluster import Answer, Failed, Node, Recorded, Said
-from harness.dispatch.order import Order, read_answer
-from harness.dispatch.ray_resources import accelerators, address_of, node_of
+from harness.dispatch.cluster import node as on_node
+from harness.dispatch.cluster.nodes import Answer, Failed, Node, Recorded, Said
+from harness.dispatch.cluster.order import Order, read_answer
+from harness.dispatch.cluster.ray_resources import accelerators, address_of, node_of
 from harness.errors import HardwareError, MissingExtraError
 from harness.locations import FIXTURES, PACKAGE
 

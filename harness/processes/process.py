@@ -17,12 +17,12 @@ import psutil
 
 from harness.abandoned import whole_file, work_folder
 from harness.collect import Ending, build_record, read_events, work_disk
-from harness.dispatch.conditions_watch import ConditionsWatch
-from harness.dispatch.preloaded import CannotPreload, Child, Preloaded, PreloadedPool
-from harness.dispatch.surroundings import start_payload
 from harness.errors import StorageError
 from harness.experiment import FIRST_STEP_FILE, Experiment
 from harness.hardware import Machine
+from harness.processes.conditions_watch import ConditionsWatch
+from harness.processes.preloaded import CannotPreload, Child, Preloaded, PreloadedPool
+from harness.processes.surroundings import start_payload
 from harness.record import Record
 
 OnEvent = Callable[[dict[str, Any]], None]

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from harness.dispatch.cluster.order import Order
 from harness.dispatch.expectation import cpu_name
-from harness.dispatch.order import Order
 from harness.dispatch.place import Place
 from harness.errors import HardwareError
 from harness.hardware import Gpu, Machine

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from harness.dispatch.cluster import Node
+from harness.dispatch.cluster.nodes import Node
 from harness.hardware import Machine
 from harness.profiles import load_profiles
 

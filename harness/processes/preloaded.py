@@ -18,9 +18,9 @@ from threading import Event, Lock
 from typing import Any
 
 from harness.abandoned import work_folder
-from harness.dispatch.channel import Channel
-from harness.dispatch.surroundings import start_payload
 from harness.experiment import Experiment
+from harness.processes.channel import Channel
+from harness.processes.surroundings import start_payload
 from harness.recipe import digest
 
 _IMPORT_LIMIT_S = 600.0

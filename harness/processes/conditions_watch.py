@@ -8,7 +8,7 @@ from typing import Any
 
 import psutil
 
-from harness.dispatch.gpu_samples import GpuSample, GpuSampler, summarise
+from harness.processes.gpu_samples import GpuSample, GpuSampler, summarise
 from harness.record import Conditions
 
 _SAMPLE_S = 0.5

@@ -1,4 +1,4 @@
-"""One order in a process of its own: prepare, build, train. `python -m harness.dispatch.node_run`.
+"""One order in a process of its own: prepare, build, train. `python -m harness.dispatch.cluster.node_run`.
 
 The order is the first line of standard input, answers are lines of standard output. The end of standard
 input says that nobody waits any more, by whatever death: the payload is killed and nothing is left.
@@ -10,11 +10,11 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from harness.abandoned import remove_folders, work_folder
-from harness.dispatch.order import Kind, Order, answer_line
-from harness.dispatch.process import InterruptedRun, run_process
+from harness.dispatch.cluster.order import Kind, Order, answer_line
 from harness.errors import HarnessError
 from harness.experiment import build_inputs, prepare
 from harness.hardware import detect
+from harness.processes.process import InterruptedRun, run_process
 from harness.stacks import kept_locks
 
 _SHOWN = ("phase", "plan", "step", "evaluation")

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from harness.collect import record_unstarted
 from harness.dispatch import expectation
 from harness.dispatch.attempts import STRIKES, Attempts
-from harness.dispatch.cluster import Answer, Cluster, Failed, Node, Recorded, Said
+from harness.dispatch.cluster.nodes import Answer, Cluster, Failed, Node, Recorded, Said
+from harness.dispatch.cluster.order import Order
 from harness.dispatch.dispatcher import Result, Run, make_way, reuse
-from harness.dispatch.order import Order
 from harness.dispatch.place import Need
 from harness.dispatch.placement import Placement, Start
 from harness.errors import SelectionError, first_problem

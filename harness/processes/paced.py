@@ -12,11 +12,11 @@ from typing import Any, Self
 
 from harness.abandoned import work_folder
 from harness.collect import read_events
-from harness.dispatch.channel import Channel
-from harness.dispatch.process import kill_group, tail
-from harness.dispatch.surroundings import start_payload
 from harness.errors import PacedRunError
 from harness.experiment import Experiment
+from harness.processes.channel import Channel
+from harness.processes.process import kill_group, tail
+from harness.processes.surroundings import start_payload
 
 _START_LIMIT_S = 600.0
 _NICE = -20

@@ -11,7 +11,7 @@ from typing import IO
 from pydantic import TypeAdapter
 
 from harness.cpu_info import read_cpu
-from harness.dispatch.order import answer_line
+from harness.dispatch.cluster.order import answer_line
 from harness.hardware import Machine, describe_gpu
 from harness.locations import PACKAGE
 from harness.nvml import read_devices
@@ -36,7 +36,7 @@ def answers(order: str) -> Iterator[str]:
     """
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "harness.dispatch.node_run"],
+            [sys.executable, "-m", "harness.dispatch.cluster.node_run"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
