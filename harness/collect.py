@@ -1,6 +1,5 @@
 """From a payload's events and the end of its process to a record."""
 
-import json
 import signal
 import tempfile
 from collections.abc import Iterator
@@ -40,8 +39,19 @@ Status = Literal["COMPLETED", "CRASHED", "OOM", "TIMEOUT", "INFRA"]
 # What the kernel and Rust's libraries say.
 _NO_SPACE = ("No space left on device", "Disk quota exceeded", "os error 28")
 _DISK_FULL = "disk full"
+_NOT_CONTAINED = "containment"
+_BUBBLEWRAP_SAYS = "bwrap: "
+_UNCONTAINED = "HARNESS_CONTAINMENT=limits runs cells without it (docs/containment.md)."
 # What allocators say: torch on a GPU and on a CPU, Python, glibc.
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "MemoryError", "Cannot allocate memory")
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A limit for which the harness ended a payload."""
+
+    limit: Literal["time", "memory", "disk", "processes", "answer"]
+    text: str
 
 
 @dataclass(frozen=True)
@@ -52,33 +62,11 @@ class Ending:
     duration_s: float
     started_at: str
     output_tail: str
-    limit: Literal["time", "memory"] | None = None
-    """The limit for which the harness killed it."""
-    limit_text: str = ""
+    hit: Hit | None = None
     oom_killer: bool = False
     """Whether the kernel's out-of-memory killer struck while the process ran."""
     disk_full: bool = False
     """Whether its work folder had no space left when it ended."""
-
-
-def read_events(path: Path, start: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """Return every whole event from byte `start` on, and the byte to go on from.
-
-    A line that is cut short, by a kill or by reading while it is written, ends what is read.
-    """
-    events: list[dict[str, Any]] = []
-    if not path.exists():
-        return events, start
-    with path.open("rb") as handle:
-        handle.seek(start)
-        for line in handle:
-            if line.strip():
-                try:
-                    events.append(json.loads(line))
-                except ValueError:
-                    break
-            start += len(line)
-    return events, start
 
 
 def build_record(
@@ -184,12 +172,15 @@ def _of(kind: str, events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
 def _status(failure: Failure | None, ending: Ending) -> Status:
     if failure is None:
         return "COMPLETED"
-    if ending.limit == "time":
+    limit = ending.hit.limit if ending.hit else None
+    if limit == "time":
         return "TIMEOUT"
-    if ending.limit == "memory" or ending.oom_killer:
+    if limit == "memory" or ending.oom_killer:
         return "OOM"
-    if failure.kind == _DISK_FULL:
+    if failure.kind in (_DISK_FULL, _NOT_CONTAINED):
         return "INFRA"
+    if limit is not None:
+        return "CRASHED"
     if any(sign in failure.message or sign in failure.kind for sign in _OUT_OF_MEMORY):
         return "OOM"
     return "CRASHED"
@@ -202,11 +193,16 @@ def _failure(events: list[dict[str, Any]], ending: Ending) -> Failure | None:
     phases = [event["name"] for event in _of("phase", events)]
     phase = phases[-1] if phases else "start"
     raised = next(_of("failure", events), None)
-    if ending.limit is not None:
+    if not events and ending.exit_code == 1 and ending.output_tail.startswith(_BUBBLEWRAP_SAYS):
+        message = (
+            f"its containment did not start: {ending.output_tail.strip()[:500]}. {_UNCONTAINED}"
+        )
+        return Failure(phase=phase, kind=_NOT_CONTAINED, message=message)
+    if ending.hit is not None and not (ending.hit.limit == "answer" and ending.disk_full):
         return Failure(
             phase=phase,
-            kind=f"{ending.limit} limit",
-            message=ending.limit_text,
+            kind=f"{ending.hit.limit} limit",
+            message=ending.hit.text,
             output_tail=ending.output_tail,
         )
     if _for_want_of_space(raised, ending):

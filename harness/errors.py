@@ -92,6 +92,12 @@ class TrackingError(HarnessError, ConnectionError):
     exit_code = 23
 
 
+class ContainmentError(HarnessError, RuntimeError):
+    """Cells cannot be contained on this machine as HARNESS_CONTAINMENT asks."""
+
+    exit_code = 24
+
+
 class MissingExtraError(HarnessError, ImportError):
     """A package is missing that only one of the optional extras needs."""
 
@@ -129,6 +135,7 @@ EXIT_CODES: dict[int, str] = {
             MissingExtraError,
             TrackingError,
             SameEndsError,
+            ContainmentError,
         )
     },
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from harness import corpus
+from harness.containment.readable import with_targets
 from harness.errors import InputError
 from harness.hardware import Machine, Target, resolve
 from harness.locations import PACKAGE, cache_dir
@@ -69,6 +70,14 @@ class Experiment:
     parallel_cells: int
     key: str
 
+    def inputs(self) -> list[Path]:
+        """Return what the payload reads beside its job: files and folders, built."""
+        fixtures = model_fixtures_dir()
+        # All of them: a preloaded process gets cells of several.
+        return (
+            [fixtures] if self.model_dir.is_relative_to(fixtures) else with_targets(self.model_dir)
+        )
+
     def write_job(self, work_dir: Path, *, paced: bool = False) -> tuple[Path, Path]:
         """Write job.json and its data into `work_dir`; return it and the path of the events file.
 
@@ -76,6 +85,11 @@ class Experiment:
             work_dir: The cell's own folder.
             paced: Whether it trains step by step as it is ordered.
         """
+        fault_file = None
+        if self.fault_file is not None:
+            # Its own copy: nothing beside the plugin is the payload's to read.
+            fault_file = work_dir / self.fault_file.name
+            fault_file.write_bytes(self.fault_file.read_bytes())
         split = corpus.split_pairs(corpus.read_pairs(self.data_file), self.cell.recipe)
         train_file, eval_file = split.write(work_dir)
         events_file = work_dir / "events.jsonl"
@@ -90,7 +104,7 @@ class Experiment:
             "eval_file": str(eval_file),
             "work_dir": str(work_dir),
             "events_file": str(events_file),
-            "fault_file": str(self.fault_file) if self.fault_file else None,
+            "fault_file": str(fault_file) if fault_file else None,
             "paced": paced,
             "extras": sorted(self.extras),
         }
@@ -99,7 +113,7 @@ class Experiment:
         return job_file, events_file
 
 
-class Limits(Protocol):
+class MatrixLimits(Protocol):
     """What of a matrix holds for every cell."""
 
     @property
@@ -115,7 +129,7 @@ class Limits(Protocol):
 
 def prepare(
     cell: Cell,
-    limits: Limits,
+    limits: MatrixLimits,
     machine: Machine,
     *,
     parallel_cells: int = 1,
@@ -190,13 +204,18 @@ def build_inputs(experiment: Experiment, say: environments.Say) -> Path:
     return environments.ensure(experiment.stack, say)
 
 
+def model_fixtures_dir() -> Path:
+    """Return the folder of the checkpoints that are built from a seed."""
+    return cache_dir().absolute() / "models"
+
+
 @cache
 def _model(model: str) -> tuple[Path, str]:
     if model.startswith(_FIXTURE):
         name = model.removeprefix(_FIXTURE)
         identity = model_fixtures.identity(name)
         # The name matters: old releases decide on float16 by the architecture in the path.
-        return cache_dir() / "models" / identity / f"gemma-3-tiny-{name}", identity
+        return model_fixtures_dir() / identity / f"gemma-3-tiny-{name}", identity
     path = Path(model).expanduser().resolve()
     if not (path / "config.json").is_file():
         raise InputError(

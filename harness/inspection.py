@@ -9,8 +9,9 @@ from packaging.utils import canonicalize_name
 
 from harness.abandoned import work_folder
 from harness.bound_process import run_bound
+from harness.containment.limits import Limits
 from harness.locations import PACKAGE
-from harness.processes.surroundings import cell_environment
+from harness.processes.payload import Setting
 from harness.stacks import environments
 from harness.stacks.stack import Stack
 from harness.stacks.stacks_file import Family
@@ -77,11 +78,12 @@ def inspect_environment(stack: Stack, timeout_s: float = 600) -> Inspection:
         timeout_s: Wall seconds after which the imports count as hung.
     """
     with work_folder("inspect") as folder:
-        command = [str(environments.python_of(stack)), "-c", _PROBE]
-        command += [json.dumps(IMPORTS[stack.family]), str(PACKAGE / "payload")]
+        setting = Setting(environments.python_of(stack), folder, 1, Limits.for_model())
+        wanted = json.dumps(IMPORTS[stack.family])
+        command = setting.command("-c", _PROBE, wanted, PACKAGE / "payload")
         try:
             result = run_bound(
-                command, cwd=folder, env=cell_environment(folder, threads=1), timeout_s=timeout_s
+                command, cwd=setting.work_dir, env=setting.environment, timeout_s=timeout_s
             )
         except subprocess.TimeoutExpired:
             return Inspection({}, {}, (f"its imports took more than {timeout_s:g} s",))

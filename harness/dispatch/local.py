@@ -18,7 +18,8 @@ from harness.errors import HarnessError, StackBuildError, StorageError
 from harness.experiment import build_inputs
 from harness.hardware import Machine
 from harness.processes.preloaded import PreloadedPool
-from harness.processes.process import InterruptedRun, run_process
+from harness.processes.process import run_process
+from harness.processes.watch import InterruptedRun
 from harness.progress import Progress
 from harness.record import Record
 from harness.store import RecordStore

@@ -7,6 +7,11 @@ import subprocess
 import time
 from typing import Any
 
+from pydantic_core import from_json
+
+_LONGEST = 1 << 20
+"""Bytes of an answer."""
+
 
 class Channel:
     """The harness's end, over the pipes of a process."""
@@ -27,19 +32,25 @@ class Channel:
         self._orders.flush()
 
     def answer(self, timeout_s: float) -> dict[str, Any] | None:
-        """Return the next answer, None when none comes in time, an empty one at the end of all."""
+        """Return the next answer, None when none comes in time, an empty one at the end of all.
+
+        What is no answer ends all: nothing that follows it can be believed.
+        """
         deadline = time.monotonic() + timeout_s
         while b"\n" not in self._buffer:
             left = max(0.0, deadline - time.monotonic())
             if not select.select([self._answers], [], [], left)[0]:
                 return None
             read = os.read(self._answers.fileno(), 4096)
-            if not read:
+            if not read or len(self._buffer) > _LONGEST:
                 return {}
             self._buffer += read
         line, _, self._buffer = self._buffer.partition(b"\n")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
+        try:
+            answer = from_json(line)
+        except ValueError:
+            return {}
+        return answer if isinstance(answer, dict) else {}
 
     def close(self) -> None:
         """Say that there are no more orders."""

@@ -10,13 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from pydantic import TypeAdapter, ValidationError
+
 from harness.abandoned import work_folder
-from harness.collect import read_events
-from harness.errors import PacedRunError
+from harness.containment.returned import tail
+from harness.errors import PacedRunError, first_problem
+from harness.events import Events, UnusableEventsError
 from harness.experiment import Experiment
 from harness.processes.channel import Channel
-from harness.processes.process import kill_group, tail
-from harness.processes.surroundings import start_payload
+from harness.processes.payload import Priority, Setting, start_payload
+from harness.processes.process import OUTPUT_TAIL
 
 _START_LIMIT_S = 600.0
 _NICE = -20
@@ -28,6 +31,9 @@ class Turn:
 
     steps_s: tuple[float, ...]
     evaluation_s: float | None
+
+
+_TURN = TypeAdapter(Turn)
 
 
 class Paced:
@@ -52,26 +58,25 @@ class Paced:
         """
         self._cell_id = experiment.cell.id
         self._folder = ExitStack()
-        self._work_dir = self._folder.enter_context(work_folder("cell"))
-        job_file, self._events = experiment.write_job(self._work_dir, paced=True)
-        self._output = self._work_dir / "output.txt"
+        folder = self._folder.enter_context(work_folder("cell"))
+        setting = Setting.of(experiment, python, folder)
+        job_file, events_file = experiment.write_job(setting.work_dir, paced=True)
+        self._events, self._output = Events(events_file), setting.work_dir / "output.txt"
         self._limit_s = experiment.timeout_s
         started = time.perf_counter()
         with self._output.open("wb") as output:
             self._process = start_payload(
-                python,
+                setting,
                 job_file,
-                work_dir=self._work_dir,
-                threads=experiment.threads,
-                gpu_uuid=experiment.target.gpu_uuid,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
+                priority=Priority(tuple(cores), _NICE),
             )
-        self._channel = Channel(self._process)
+        self._channel = Channel(self._process.popen)
         try:
-            self.nice = _place(self._process.pid, cores)
             self._answer("its start", _START_LIMIT_S)
+            self.nice = os.getpriority(os.PRIO_PROCESS, self._process.pid)
         except BaseException:
             self.close()
             raise
@@ -95,12 +100,16 @@ class Paced:
         except OSError:
             raise self._failed("it ended before its next step") from None
         answer = self._answer("a step", self._limit_s)
-        return Turn(tuple(answer["steps_s"]), answer["evaluation_s"])
+        try:
+            return _TURN.validate_python(answer)
+        except ValidationError as error:
+            said = first_problem(error, "answer")
+            raise self._failed(f"no answer to a step: {said.where}: {said.reason}") from None
 
     def close(self) -> None:
         """End it."""
         self._channel.close()
-        kill_group(self._process)
+        self._process.end()
         self._folder.close()
 
     def __enter__(self) -> Self:
@@ -123,18 +132,12 @@ class Paced:
         return answer
 
     def _failed(self, message: str) -> PacedRunError:
-        failures = [e for e in read_events(self._events)[0] if e["event"] == "failure"]
+        try:
+            self._events.read()
+        except UnusableEventsError as error:
+            message += f": {error}"
+        failures = [event for event in self._events.seen if event["event"] == "failure"]
         if failures:
             message += f": {failures[0]['kind']} in phase {failures[0]['phase']}"
-        return PacedRunError(f"{self._cell_id}: {message}; its last output:\n{tail(self._output)}")
-
-
-def _place(pid: int, cores: Sequence[int]) -> int:
-    """Confine a process that has just started, put it before all others, and return its priority."""
-    if cores and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(pid, cores)
-    try:
-        os.setpriority(os.PRIO_PROCESS, pid, _NICE)
-    except PermissionError:
-        pass  # Only root may, or one with CAP_SYS_NICE.
-    return os.getpriority(os.PRIO_PROCESS, pid)
+        said = tail(self._output, OUTPUT_TAIL)
+        return PacedRunError(f"{self._cell_id}: {message}; its last output:\n{said}")

@@ -20,7 +20,8 @@ from typing import Any
 from harness.abandoned import work_folder
 from harness.experiment import Experiment
 from harness.processes.channel import Channel
-from harness.processes.surroundings import start_payload
+from harness.processes.payload import Setting, start_payload
+from harness.processes.tree import kill_group, outer_pid
 from harness.recipe import digest
 
 _IMPORT_LIMIT_S = 600.0
@@ -34,11 +35,13 @@ class CannotPreload(Exception):  # noqa: N818 - a fresh process does it instead
 
 
 class Child:
-    """A forked cell, with the part of `subprocess.Popen`'s interface that watching it needs."""
+    """A forked cell, with the part of `subprocess.Popen`'s interface that watching it needs.
 
-    stdin = None
+    Attributes:
+        pid: None where it was gone before it could be seen.
+    """
 
-    def __init__(self, pid: int, parent: "Preloaded") -> None:
+    def __init__(self, pid: int | None, parent: "Preloaded") -> None:
         self.pid = pid
         self.returncode: int | None = None
         self._parent = parent
@@ -48,8 +51,9 @@ class Child:
         if self.returncode is None:
             answer = self._parent.answer(0.0)
             if answer is not None:
-                # The parent died, and took the child with it.
-                self.returncode = answer.get("exit", -signal.SIGKILL)
+                code = answer.get("exit")
+                # Else the parent died, and took the child with it.
+                self.returncode = code if isinstance(code, int) else -signal.SIGKILL
         return self.returncode
 
     def wait(self) -> int:
@@ -58,6 +62,11 @@ class Child:
             time.sleep(0.01)
         assert self.returncode is not None
         return self.returncode
+
+    def end(self) -> int:
+        """Kill it and all it started, and return its exit code."""
+        kill_group(self.pid)
+        return self.wait()
 
 
 class Preloaded:
@@ -71,31 +80,29 @@ class Preloaded:
     def __init__(self, experiment: Experiment, python: Path, cancel: Event) -> None:
         self._folder = ExitStack()
         root = self._folder.enter_context(work_folder("cells"))
-        self.work_dir, self._template = root / "cell", root / "imported"
-        self.work_dir.mkdir()
-        spec = root / "spec.json"
+        self._template, spec = root / "imported", root / "spec.json"
+        self.setting = Setting.of(experiment, python, root, spec)
+        work_dir = self.setting.work_dir
         spec.write_text(
             json.dumps(
                 {
                     "family": experiment.stack.family,
                     "hardware": experiment.target.for_payload(),
-                    "work_dir": str(self.work_dir),
-                    "output": str(root / "output.txt"),
+                    "work_dir": str(work_dir),
+                    "output": str(work_dir / "import.txt"),
                 }
             ),
             encoding="utf-8",
         )
         self._process = start_payload(
-            python,
+            self.setting,
             "--preload",
             spec,
-            work_dir=self.work_dir,
-            threads=experiment.threads,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
         )
-        self._channel = Channel(self._process)
+        self._channel = Channel(self._process.popen)
         self.is_alive = True
         try:
             if unsafe := self._first(cancel).get("unsafe", "it does not import"):
@@ -103,16 +110,16 @@ class Preloaded:
         except BaseException:
             self.close()
             raise
-        shutil.copytree(self.work_dir, self._template, symlinks=True)
+        shutil.copytree(work_dir, self._template, symlinks=True)
 
     def restore(self) -> None:
         """Put the folder back to what the import left."""
-        for entry in self.work_dir.iterdir():
+        for entry in self.setting.work_dir.iterdir():
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry, ignore_errors=True)
             else:
                 entry.unlink()
-        shutil.copytree(self._template, self.work_dir, symlinks=True, dirs_exist_ok=True)
+        shutil.copytree(self._template, self.setting.work_dir, symlinks=True, dirs_exist_ok=True)
 
     def start(self, job_file: Path, output: Path) -> Child:
         """Fork a child for a job.
@@ -125,10 +132,11 @@ class Preloaded:
         except OSError:
             self.is_alive = False
         answer = self.answer(_IMPORT_LIMIT_S) if self.is_alive else None
-        if not answer or "pid" not in answer:
+        pid = answer.get("pid") if answer else None
+        if not isinstance(pid, int):
             self.is_alive = False
             raise CannotPreload("the process that imported it died")
-        return Child(answer["pid"], self)
+        return Child(outer_pid(self._process.pid, pid), self)
 
     def answer(self, timeout_s: float) -> dict[str, Any] | None:
         """Return the next answer, None when none comes in time, an empty one at the end of all."""
@@ -140,8 +148,7 @@ class Preloaded:
         """End the process."""
         self.is_alive = False
         self._channel.close()
-        self._process.kill()
-        self._process.wait()
+        self._process.end()
         self._folder.close()
 
     def _first(self, cancel: Event) -> dict[str, Any]:
@@ -171,7 +178,8 @@ class PreloadedPool:
         Raises:
             CannotPreload: This stack cannot be preloaded.
         """
-        key = digest([str(python), experiment.target.for_payload(), experiment.threads])
+        reads = [str(path) for path in experiment.inputs()]
+        key = digest([str(python), experiment.target.for_payload(), experiment.threads, reads])
         with self._lock:
             if key in self._refused:
                 raise CannotPreload(self._refused[key])

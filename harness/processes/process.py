@@ -1,41 +1,33 @@
 """One payload process: started, watched, and ended, whatever it does."""
 
-import os
 import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import Any, Literal
-
-import psutil
 
 from harness.abandoned import whole_file, work_folder
-from harness.collect import Ending, build_record, read_events, work_disk
+from harness.collect import Ending, build_record, work_disk
+from harness.containment.returned import open_returned, tail
 from harness.errors import StorageError
+from harness.events import Events
 from harness.experiment import FIRST_STEP_FILE, Experiment
 from harness.hardware import Machine
 from harness.processes.conditions_watch import ConditionsWatch
-from harness.processes.preloaded import CannotPreload, Child, Preloaded, PreloadedPool
-from harness.processes.surroundings import start_payload
+from harness.processes.payload import PayloadProcess, Setting, start_payload
+from harness.processes.preloaded import CannotPreload, Preloaded, PreloadedPool
+from harness.processes.watch import InterruptedRun, OnEvent, Watch
 from harness.record import Record
 
-OnEvent = Callable[[dict[str, Any]], None]
-
-_POLL_S = 0.1
-_MEMORY_POLL_S = 1.0
-_OUTPUT_TAIL = 6000
+OUTPUT_TAIL = 6000
+"""Bytes of a payload's output that are kept."""
 _LEAST_FREE = 64 * 1024
 """Bytes of a disk that count as none."""
-
-
-class InterruptedRun(Exception):  # noqa: N818 - not an error: the user asked for it
-    """The run was cancelled from outside; it leaves no record."""
 
 
 def run_process(
@@ -65,6 +57,7 @@ def run_process(
     Raises:
         InterruptedRun: `cancel` was set.
         StorageError: Its work folder cannot be made or written.
+        ContainmentError: It cannot be contained as the user asks.
     """
     rest = (experiment, machine, repeat, memory_limit, on_event, cancel, first_step)
     if experiment.preloaded and pool is not None:
@@ -89,40 +82,45 @@ def _run(
     cancel: Event,
     first_step: Path,
 ) -> Record:
-    work_dir = place.work_dir
+    setting, output = place.setting, place.setting.work_dir / "output.txt"
     try:
-        job_file, events_file = experiment.write_job(work_dir)
+        job_file, events_file = experiment.write_job(setting.work_dir)
     except OSError as error:
         raise StorageError(work_disk(error.strerror or str(error))) from error
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    oom_kills = _oom_kills()
+    oom_kills, events = _oom_kills(), Events(events_file)
     # Before the process: what is on the GPU then is not the cell's.
     with closing(ConditionsWatch(experiment.target.gpu_uuid)) as conditions:
         start = time.monotonic()
         try:
-            process = place.start(job_file, work_dir / "output.txt")
+            process = place.start(job_file, output)
         except OSError as error:
             raise StorageError(work_disk(error.strerror or str(error))) from error
-        watch = _Watch(process, events_file, on_event, conditions)
+        watch = Watch(process, setting, events, memory_limit, on_event, conditions)
         try:
-            limit, limit_text = watch.wait(experiment.timeout_s, memory_limit, cancel)
+            hit = watch.wait(experiment.timeout_s, cancel)
         finally:
-            kill_group(process)
+            code = process.end()
+        # What it said between the last look and its end.
+        hit = hit or watch.pass_on()
     ending = Ending(
-        exit_code=process.returncode,
+        exit_code=code,
         duration_s=time.monotonic() - start,
         started_at=started_at,
-        output_tail=tail(work_dir / "output.txt"),
-        limit=limit,
-        limit_text=limit_text,
-        disk_full=_is_full(work_dir),
-        oom_killer=process.returncode == -signal.SIGKILL and _oom_kills() > oom_kills,
+        output_tail=tail(output, OUTPUT_TAIL),
+        hit=hit,
+        disk_full=_is_full(setting.work_dir),
+        oom_killer=code == -signal.SIGKILL and _oom_kills() > oom_kills,
     )
-    if (work_dir / FIRST_STEP_FILE).exists():
-        _keep(work_dir / FIRST_STEP_FILE, first_step)
-    record = build_record(experiment, machine, repeat, read_events(events_file)[0], ending)
+    if FIRST_STEP_FILE in {path.name for path in setting.work_dir.iterdir()}:
+        _keep(setting.work_dir / FIRST_STEP_FILE, first_step)
+    record = build_record(experiment, machine, repeat, events.seen, ending)
     return record.model_copy(
-        update={"preloaded": isinstance(place, Preloaded), "conditions": conditions.seen}
+        update={
+            "preloaded": isinstance(place, Preloaded),
+            "conditions": conditions.seen,
+            "containment": setting.containment,
+        }
     )
 
 
@@ -130,20 +128,14 @@ def _run(
 class Fresh:
     """A folder of its own, and a process that imports everything."""
 
-    work_dir: Path
-    python: Path
-    threads: int
-    gpu_uuid: str | None
+    setting: Setting
 
-    def start(self, job_file: Path, output: Path) -> "subprocess.Popen[bytes]":
+    def start(self, job_file: Path, output: Path) -> PayloadProcess:
         """Start the payload."""
         with output.open("wb") as handle:
             return start_payload(
-                self.python,
+                self.setting,
                 job_file,
-                work_dir=self.work_dir,
-                threads=self.threads,
-                gpu_uuid=self.gpu_uuid,
                 stdin=subprocess.PIPE,  # How a payload that has just started knows that we live.
                 stdout=handle,
                 stderr=subprocess.STDOUT,
@@ -154,87 +146,17 @@ class Fresh:
 def fresh(experiment: Experiment, python: Path) -> Iterator[Fresh]:
     """Give a folder that is gone afterwards."""
     with work_folder("cell") as folder:
-        yield Fresh(folder, python, experiment.threads, experiment.target.gpu_uuid)
+        yield Fresh(Setting.of(experiment, python, folder))
 
 
 def _keep(file: Path, target: Path) -> None:
     # A copy, for it may cross file systems.
-    with whole_file(target) as copy:
-        shutil.copyfile(file, copy)
-
-
-class _Watch:
-    """Follows a process's events, time and memory until it ends."""
-
-    def __init__(
-        self,
-        process: "subprocess.Popen[bytes] | Child",
-        events: Path,
-        on_event: OnEvent,
-        conditions: ConditionsWatch,
-    ) -> None:
-        self._process = process
-        self._events = events
-        self._on_event = on_event
-        self._conditions = conditions
-        self._read = 0
-
-    def wait(
-        self, timeout_s: float, memory_limit: int, cancel: Event
-    ) -> tuple[Literal["time", "memory"] | None, str]:
-        deadline = time.monotonic() + timeout_s
-        next_look = 0.0
-        while self._process.poll() is None:
-            self._pass_on()
-            self._conditions.look()
-            now = time.monotonic()
-            if now > deadline:
-                return "time", f"still running after {timeout_s:g} s"
-            if now > next_look:
-                used = _resident(self._process.pid)
-                if used > memory_limit:
-                    return "memory", (
-                        f"used {used / 2**30:.1f} GiB of resident memory, "
-                        f"more than the {memory_limit / 2**30:.1f} GiB allowed"
-                    )
-                next_look = now + _MEMORY_POLL_S
-            if cancel.wait(_POLL_S):
-                raise InterruptedRun
-        self._pass_on()
-        return None, ""
-
-    def _pass_on(self) -> None:
-        events, self._read = read_events(self._events, self._read)
-        for event in events:
-            self._conditions.event(event)
-            self._on_event(event)
-
-
-def _resident(pid: int) -> int:
     try:
-        root = psutil.Process(pid)
-        return sum(_rss(process) for process in (root, *root.children(recursive=True)))
-    except psutil.NoSuchProcess:
-        return 0
-
-
-def _rss(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
-
-
-def kill_group(process: "subprocess.Popen[bytes] | Child") -> None:
-    """Kill a payload and all it started, and wait for its end."""
-    # The whole session: a payload's own children must not outlive it.
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
+        returned = open_returned(file)
+    except OSError:
+        return  # Not what the payload of the harness writes: it is missed where it is read.
+    with returned, whole_file(target) as copy, copy.open("wb") as kept:
+        shutil.copyfileobj(returned, kept)
 
 
 def _is_full(folder: Path) -> bool:
@@ -251,9 +173,3 @@ def _oom_kills() -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) for line in lines if line.startswith("oom_kill ")), 0)
-
-
-def tail(path: Path) -> str:
-    """Return the end of a payload's output."""
-    data = path.read_bytes()[-_OUTPUT_TAIL:] if path.exists() else b""
-    return data.decode("utf-8", errors="replace")

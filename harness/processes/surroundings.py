@@ -1,11 +1,7 @@
-"""A payload process: started in one way, with its own home, caches and temporary files; no secrets."""
+"""The environment of a payload process: its own home, caches and temporary files; no secrets."""
 
 import os
-import subprocess
 from pathlib import Path
-from typing import IO
-
-from harness.locations import PACKAGE
 
 # What a process needs to start and to find its GPU. Everything else stays behind: tokens, cloud
 # keys, proxies, the ssh agent, the user's PYTHONPATH.
@@ -60,36 +56,3 @@ def cell_environment(work_dir: Path, threads: int, gpu_uuid: str | None = None) 
         "UNSLOTH_DISABLE_STATISTICS": "1",
         "WANDB_DISABLED": "true",
     }
-
-
-def start_payload(
-    python: Path,
-    *arguments: str | Path,
-    work_dir: Path,
-    threads: int,
-    gpu_uuid: str | None = None,
-    stdin: int | IO[bytes],
-    stdout: int | IO[bytes],
-    stderr: int | IO[bytes],
-) -> "subprocess.Popen[bytes]":
-    """Start the payload in a session of its own, so that nothing of it outlives a kill of its group.
-
-    Args:
-        python: The stack's interpreter.
-        arguments: Of the payload.
-        work_dir: As in `cell_environment`.
-        threads: As there.
-        gpu_uuid: As there.
-        stdin: As `subprocess.Popen` takes it.
-        stdout: As there.
-        stderr: As there.
-    """
-    return subprocess.Popen(
-        [python, PACKAGE / "payload", *arguments],
-        cwd=work_dir,
-        env=cell_environment(work_dir, threads, gpu_uuid),
-        stdin=stdin,
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=True,
-    )

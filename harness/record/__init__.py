@@ -5,6 +5,7 @@ per second; a figure that could not be measured is None, never zero.
 """
 
 from harness.record.afterwards import Afterwards, Difference, Failure, Tokenizer
+from harness.record.containment import Containment
 from harness.record.data import Number
 from harness.record.files import (
     read_record,
@@ -52,6 +53,7 @@ __all__ = [
     "BaseWeights",
     "BatchLoss",
     "Conditions",
+    "Containment",
     "Difference",
     "Evaluation",
     "ExecutedPath",

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from harness.record.afterwards import Afterwards, Failure
+from harness.record.containment import Containment
 from harness.record.data import Data, PlainData
 from harness.record.model import Adapter, BaseWeights, ExecutedPath, ModelShape, Precision
 from harness.record.surroundings import Conditions, HardwareInfo, StackInfo
@@ -49,6 +50,8 @@ class Record(Data):
     recipe_digest: str
     stack: StackInfo
     hardware: HardwareInfo
+    containment: Containment | None = None
+    """What kept the payload in; None where none was started, or by a harness of before there was any."""
     phases: list[Phase] = []
     conditions: list[Conditions] = []
     """One entry for each phase that was long enough to see."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from harness import reports
+from harness.containment.command import OWN_PYTHON
 from harness.locations import cache_dir
 from harness.record import Record, read_record
 from harness.stacks import environments
@@ -91,7 +92,7 @@ class Scene:
         folder = environments.folder_of(load_stack(STACK, "cpu")).relative_to(cache_dir())
         python = self.root / "cache" / folder / "bin" / "python"
         python.parent.mkdir(parents=True)
-        python.write_text(f"#!{sys.executable}\n{Path(stand_in.__file__).read_text()}")
+        python.write_text(f"#!{OWN_PYTHON}\n{Path(stand_in.__file__).read_text()}")
         python.chmod(0o755)
         (python.parent.parent / "stack.json").write_text("{}")
 

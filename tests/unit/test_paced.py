@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from harness.containment.command import OWN_PYTHON
 from harness.errors import PacedRunError
 from harness.experiment import Experiment
 from harness.locations import PACKAGE
@@ -18,7 +19,7 @@ from harness.processes.channel import Channel
 from harness.processes.paced import Paced
 
 # What `python payload job.json` does with a paced job, but for the stack: `{act}` happens in step 3.
-STAND_IN = f"""#!{sys.executable}
+STAND_IN = f"""#!{OWN_PYTHON}
 import importlib.util, json, os, sys, time
 from pathlib import Path
 spec = importlib.util.spec_from_file_location("channel", sys.argv[1] + "/channel.py")

@@ -3,21 +3,22 @@
 import json
 import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Event
 
+import psutil
 import pytest
 
+from harness.containment.command import OWN_PYTHON
 from harness.experiment import Experiment
 from harness.plan import Options, Plan
 from harness.processes.preloaded import CannotPreload, Preloaded, PreloadedPool
 from harness.processes.process import run_process
 
 # What `python payload --preload spec.json` does, but for the stack: its cells run `job.py`.
-STAND_IN = f"""#!{sys.executable}
+STAND_IN = f"""#!{OWN_PYTHON}
 import json, os, sys, time
 spec = json.load(open(sys.argv[3]))
 orders, answers = os.dup(0), os.dup(1)
@@ -64,15 +65,15 @@ def pool(said: list[str]) -> Iterator[PreloadedPool]:
 
 
 def job(process: Preloaded, code: str) -> Path:
-    path = process.work_dir / "job.py"
+    path = process.setting.work_dir / "job.py"
     path.write_text(code)
     return path
 
 
 def run(pool: PreloadedPool, experiment: Experiment, python: Path, code: str) -> tuple[int, str]:
     with pool.lend(experiment, python, Event()) as process:
-        child = process.start(job(process, code), process.work_dir / "output.txt")
-        return child.wait(), " ".join(sorted(p.name for p in process.work_dir.iterdir()))
+        child = process.start(job(process, code), process.setting.work_dir / "output.txt")
+        return child.wait(), " ".join(sorted(p.name for p in process.setting.work_dir.iterdir()))
 
 
 def test_each_cell_finds_the_folder_as_the_import_left_it(
@@ -92,8 +93,8 @@ def test_one_import_serves_every_cell(
     for _ in range(2):
         with pool.lend(experiment, python, Event()) as process:
             code = "open('parent', 'w').write(str(os.getppid()))"
-            process.start(job(process, code), process.work_dir / "output.txt").wait()
-            parents.append((process.work_dir / "parent").read_text())
+            process.start(job(process, code), process.setting.work_dir / "output.txt").wait()
+            parents.append((process.setting.work_dir / "parent").read_text())
     assert parents[0] == parents[1]
 
 
@@ -101,8 +102,11 @@ def test_a_cell_that_is_killed_ends_by_its_signal_and_its_parent_goes_on(
     pool: PreloadedPool, experiment: Experiment, python: Path
 ) -> None:
     with pool.lend(experiment, python, Event()) as process:
-        child = process.start(job(process, "time.sleep(60)"), process.work_dir / "output.txt")
+        child = process.start(
+            job(process, "time.sleep(60)"), process.setting.work_dir / "output.txt"
+        )
         assert child.poll() is None
+        assert child.pid is not None
         while os.getpgid(child.pid) != child.pid:
             time.sleep(0.01)
         os.killpg(child.pid, signal.SIGKILL)
@@ -116,9 +120,9 @@ def test_a_parent_that_dies_takes_its_cell_and_is_replaced(
     with pool.lend(experiment, python, Event()) as process:
         # Not before the parent has said its pid.
         code = "time.sleep(0.3); os.kill(os.getppid(), 9); os._exit(0)"
-        child = process.start(job(process, code), process.work_dir / "output.txt")
+        child = process.start(job(process, code), process.setting.work_dir / "output.txt")
         assert child.wait() == -signal.SIGKILL
-        folder = process.work_dir
+        folder = process.setting.work_dir
     assert not folder.exists()
     assert run(pool, experiment, python, "pass")[0] == 0
 
@@ -169,13 +173,12 @@ def test_closing_leaves_no_process_and_no_folder(
     pool: PreloadedPool, experiment: Experiment, python: Path
 ) -> None:
     with pool.lend(experiment, python, Event()) as process:
-        code = "open('parent', 'w').write(str(os.getppid()))"
-        process.start(job(process, code), process.work_dir / "output.txt").wait()
-        parent = int((process.work_dir / "parent").read_text())
-        folder = process.work_dir
+        process.start(job(process, "pass"), process.setting.work_dir / "output.txt").wait()
+        folder = process.setting.folder
+        started = psutil.Process().children(recursive=True)
+    assert started
     pool.close()
-    with pytest.raises(ProcessLookupError):
-        os.kill(parent, 0)
+    assert not any(child.is_running() for child in started)
     assert not folder.exists()
 
 

@@ -14,7 +14,8 @@ from harness.dispatch.cluster.order import Kind, Order, answer_line
 from harness.errors import HarnessError
 from harness.experiment import build_inputs, prepare
 from harness.hardware import detect
-from harness.processes.process import InterruptedRun, run_process
+from harness.processes.process import run_process
+from harness.processes.watch import InterruptedRun
 from harness.stacks import kept_locks
 
 _SHOWN = ("phase", "plan", "step", "evaluation")
