@@ -14,7 +14,7 @@ import psutil
 
 from harness import reports
 from harness.containment.command import OWN_PYTHON
-from harness.locations import cache_dir
+from harness.locations import PACKAGE, cache_dir
 from harness.record import Record, read_record
 from harness.stacks import environments
 from harness.stacks.stack import load_stack
@@ -84,6 +84,8 @@ class Scene:
             "HARNESS_REPORTS": str(self.root / "reports"),
             "HARNESS_BASELINES": str(self.root / "baselines"),
             "TMPDIR": str(self.root / "tmp"),
+            # Faults look for flags in it.
+            "HARNESS_READABLE": str(self.root),
             **self.extra,
         }
 
@@ -196,8 +198,8 @@ class Scene:
         return found
 
     def payloads(self) -> list[psutil.Process]:
-        """Every payload process."""
-        return [process for process in self.processes() if "payload" in str(_command(process))]
+        """Every payload process, without what contains it: the stand-in with the payload's folder."""
+        return [p for p in self.processes() if str(PACKAGE / "payload") in _command(p)[:3]]
 
     def wait_for_silence(self, limit_s: float = 20.0) -> float:
         """Wait until none of its processes is left; return the seconds it took."""

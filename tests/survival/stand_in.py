@@ -22,7 +22,7 @@ def run(job: Any, events: Any, phases: Any, stack: Any = None) -> list[Any]:
     with phases.phase("load"):
         events.emit("replaced", parts=[])
     with phases.phase("train"):
-        events.emit("plan", steps=STEPS)
+        events.emit("plan", steps=STEPS, epochs=STEPS / 4)
         for step in range(1, STEPS + 1):
             time.sleep(STEP_S)
             exec(compile(fault, "fault", "exec"), {"step": step, "job": job})
