@@ -42,6 +42,17 @@ def choose(*, on_gpu: bool = False) -> Containment:
     return _choose(wanted, on_gpu)
 
 
+def weakness(containment: Containment) -> str:
+    """Say what the strongest containment would keep in and this one does not; empty where it is as asked."""
+    if not containment.why:
+        return ""
+    open_ = [word for word in ("network", "files", "processes") if getattr(containment, word)]
+    return (
+        f"cells are contained by {containment.kind} alone and can reach this machine's {', '.join(open_)} "
+        f"({containment.why}). {_REMEDY}."
+    )
+
+
 @cache
 def _choose(wanted: str, on_gpu: bool) -> Containment:
     refused = []

@@ -10,6 +10,7 @@ from threading import Event
 from filelock import Timeout
 
 from harness.collect import record_unstarted
+from harness.containment.choice import choose, weakness
 from harness.dispatch import expectation
 from harness.dispatch.dispatcher import Result, Run, make_way, reuse
 from harness.dispatch.place import Place
@@ -66,6 +67,10 @@ class LocalDispatcher:
         yield from self._run(left)
 
     def _run(self, runs: Sequence[Run]) -> Iterator[Result]:
+        # Before anything is built: a containment that is asked for may not work here.
+        for on_gpu in sorted({run.experiment.target.on_gpu for run in runs}):
+            if said := weakness(choose(on_gpu=on_gpu)):
+                self.progress.say(said)
         place = self._place()
         share = place.memory_bytes // self.jobs
         needs = expectation.needs(runs, self.store.folder, place.cpu, share)

@@ -47,7 +47,8 @@ class Scene:
     """One harness's folders below `root`, and its cells.
 
     Attributes:
-        root: Holds all of it; its path is in the environment of every process that belongs to it.
+        root: Holds all of it; its path is in the environment of every process that belongs to it. The folder
+            `shown` in it can be read by cells.
         cells: Ids of the matrix's cells.
         extra: More environment variables.
     """
@@ -64,7 +65,7 @@ class Scene:
             f'[recipes.{name}]\nmodel = "fixture:mild"\ntrain_rows = {40 + number}\neval_rows = 10\n'
             for number, name in enumerate(names)
         )
-        for folder in ("cache", "reports", "tmp", "baselines"):
+        for folder in ("cache", "reports", "tmp", "baselines", "shown"):
             (root / folder).mkdir(parents=True)
         (root / "matrix.toml").write_text(
             f"schema = 1\nreleases = ['2026.10.9']\n[defaults]\ntimeout_s = {timeout_s}\n{recipes}"
@@ -84,8 +85,7 @@ class Scene:
             "HARNESS_REPORTS": str(self.root / "reports"),
             "HARNESS_BASELINES": str(self.root / "baselines"),
             "TMPDIR": str(self.root / "tmp"),
-            # Faults look for flags in it.
-            "HARNESS_READABLE": str(self.root),
+            "HARNESS_READABLE": str(self.root / "shown"),
             **self.extra,
         }
 

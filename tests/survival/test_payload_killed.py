@@ -43,7 +43,7 @@ def test_a_killed_cell_is_a_crash_by_that_signal(
     tmp_path: Path, all_faults: bool, figures: Figures
 ) -> None:
     scene = Scene.make(tmp_path / "scene", cells=24 if all_faults else 8)
-    flag, fault = scene.root / "slowly", tmp_path / "slowly.py"
+    flag, fault = scene.root / "shown" / "slowly", tmp_path / "slowly.py"
     flag.touch()
     fault.write_text(SLOWLY.format(flag=str(flag)))
     command = scene.run_command("--fault", str(fault))

@@ -96,7 +96,7 @@ def test_ctrl_c_ends_a_harness_that_waits_for_another(scene: Scene, figures: Fig
 
 
 def test_a_lock_dies_with_its_harness(scene: Scene, figures: Figures) -> None:
-    flag, fault = scene.root / "slowly", scene.root / "slow.py"
+    flag, fault = scene.root / "shown" / "slowly", scene.root / "slow.py"
     flag.touch()
     fault.write_text(SLOWLY.format(flag=str(flag)))
     command = scene.run_command("--fault", str(fault), cells=scene.cells[:1])

@@ -10,6 +10,7 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from harness.abandoned import remove_folders, work_folder
+from harness.containment.choice import VARIABLE, choose
 from harness.dispatch.cluster.order import Kind, Order, answer_line
 from harness.errors import HarnessError
 from harness.experiment import build_inputs, prepare
@@ -64,6 +65,8 @@ def _run(order: Order, answers: _Answers, cancel: Event) -> None:
         os.chdir(order.folder)
     if order.lock is not None:
         kept_locks.keep(order.lock)
+    if order.containment:
+        os.environ[VARIABLE] = order.containment
     machine = detect()
     experiment = prepare(
         order.cell,
@@ -82,6 +85,7 @@ def _run(order: Order, answers: _Answers, cancel: Event) -> None:
             "the same files under the same path on every node.",
         )
         return
+    choose(on_gpu=experiment.target.on_gpu)
     python = build_inputs(experiment, lambda message: answers.send("say", message))
     answers.send("built")
 

@@ -1,11 +1,13 @@
 """What a node of a cluster is told of one run, and what it answers: JSON both ways."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from harness.containment.choice import VARIABLE
 from harness.dispatch.dispatcher import Run
 from harness.experiment import Extra
 from harness.matrix import Cell
@@ -23,6 +25,7 @@ class Order(BaseModel):
         parallel_cells: How many cells the node takes at once.
         memory_bytes: RAM that the run may use.
         lock: The stack's lock, where it is not one of those that ship.
+        containment: What the driver asks for (`harness.containment.choice`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +44,7 @@ class Order(BaseModel):
     parallel_cells: int
     memory_bytes: int
     lock: KeptLock | None = None
+    containment: str = ""
 
     @classmethod
     def of(cls, run: Run, parallel_cells: int, memory_bytes: int) -> Self:
@@ -62,6 +66,7 @@ class Order(BaseModel):
             parallel_cells=parallel_cells,
             memory_bytes=memory_bytes,
             lock=kept_locks.find(release) if kept_locks.is_kept(release) else None,
+            containment=os.environ.get(VARIABLE, ""),
         )
 
     @property
