@@ -9,7 +9,7 @@ from enum import StrEnum
 from harness.gate import CellResult, GateResult
 from harness.newest import loss_regressions
 from harness.reports import upgrading
-from harness.reports.facts import is_emulated, labelled, red_verdicts, worst_first
+from harness.reports.facts import is_emulated, labelled, reachable, red_verdicts, worst_first
 from harness.reports.wording import count, one_line
 from harness.verdict import Outcome, Verdict
 
@@ -183,6 +183,9 @@ def caveats(result: GateResult) -> list[str]:
             f"{emulated} of {count(len(cells), 'cell')} ran on emulated hardware: dtype decisions "
             "are the library’s own, speed and memory are not the card’s."  # noqa: RUF001
         )
+    reached = Counter(reach for cell in cells if (reach := reachable(cell.record)))
+    for reach, amount in reached.items():
+        found.append(f"{count(amount, 'cell')} ran where the release could reach {reach}.")
     if reused := sum(cell.reused for cell in cells):
         found.append(f"{count(reused, 'record')} reused from an earlier run.")
     if faults := sorted({cell.record.fault for cell in cells if cell.record.fault}):

@@ -9,6 +9,7 @@ from harness.record import Record, with_emulation
 from harness.reports.wording import NOT_MEASURED, loss, short, short_dtype
 from harness.verdict import Outcome, Verdict
 
+_KEPT_IN = "no network, no file but its own and its inputs, no other process"
 _SEVERITY = (Outcome.CRASHED, Outcome.OOM, Outcome.FAIL, Outcome.INFRA, Outcome.TIMEOUT)
 
 
@@ -38,6 +39,22 @@ def is_emulated(record: Record) -> bool:
 def labelled(name: str, record: Record) -> str:
     """Return a cell id or hardware name that says `emulated`, and over what, when the hardware was."""
     return with_emulation(name, short(record.hardware.emulation, 80))
+
+
+def containment(record: Record) -> str:
+    """Say what kept a run in, and what it could reach all the same."""
+    kept = record.containment
+    if kept is None:
+        return "not recorded"
+    open_ = reachable(record)
+    return f"{kept.kind}: it could reach {open_}" if open_ else f"{kept.kind}: {_KEPT_IN}"
+
+
+def reachable(record: Record) -> str:
+    """Return what of its machine a run could reach; empty for nothing, or where it is not recorded."""
+    kept = record.containment
+    words = {"network": "the network", "files": "files", "processes": "other processes"}
+    return ", ".join(word for name, word in words.items() if getattr(kept, name, False))
 
 
 def tokens_per_second(record: Record) -> float | None:

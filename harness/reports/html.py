@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
@@ -71,6 +72,7 @@ def render(
         "caveats": answer.caveats(result),
         "findings": answer.findings(result),
         "gaps": answer.gaps(result),
+        "containments": Counter(facts.containment(cell.record) for cell in result.cells),
     }
     for shown in _fewer(min(len(result.cells), MAX_CELLS)):
         page = _Page(result, comparison, said, shown)
@@ -227,6 +229,7 @@ def _environment() -> Environment:
         cut=wording.short,
         line=wording.one_line,
         moment=wording.moment,
+        containment=facts.containment,
         step_symbol=upgrading.SYMBOLS.__getitem__,
         step_kind=_step_kind,
     )
