@@ -198,17 +198,17 @@ def _failure(events: list[dict[str, Any]], ending: Ending) -> Failure | None:
             f"its containment did not start: {ending.output_tail.strip()[:500]}. {_UNCONTAINED}"
         )
         return Failure(phase=phase, kind=_NOT_CONTAINED, message=message)
-    if ending.hit is not None and not (ending.hit.limit == "answer" and ending.disk_full):
+    if _for_want_of_space(raised, ending):
+        said = {"message": "", **(raised or {"phase": phase})}
+        said |= {"kind": _DISK_FULL, "message": f"{work_disk('no space left')} {said['message']}"}
+        return Failure(**said, output_tail=ending.output_tail)
+    if ending.hit is not None:
         return Failure(
             phase=phase,
             kind=f"{ending.hit.limit} limit",
             message=ending.hit.text,
             output_tail=ending.output_tail,
         )
-    if _for_want_of_space(raised, ending):
-        said = {"message": "", **(raised or {"phase": phase})}
-        said |= {"kind": _DISK_FULL, "message": f"{work_disk('no space left')} {said['message']}"}
-        return Failure(**said, output_tail=ending.output_tail)
     if raised is not None:
         return Failure(**raised, output_tail=ending.output_tail)
     return Failure(
@@ -222,6 +222,9 @@ def _failure(events: list[dict[str, Any]], ending: Ending) -> Failure | None:
 
 
 def _for_want_of_space(raised: dict[str, Any] | None, ending: Ending) -> bool:
+    if ending.hit is not None:
+        # A line that was cut where the space ended, and gone on with when there was some again.
+        return ending.hit.limit == "answer" and ending.disk_full
     if raised is not None:
         return any(sign in raised["message"] for sign in _NO_SPACE)
     # What it said last is lost with the rest. SIGBUS: a file in memory could not grow.

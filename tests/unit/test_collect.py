@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from harness.collect import Ending, build_record
+from harness.collect import Ending, Hit, build_record
 from harness.plan import Options, Plan
 from harness.record import Record
 
@@ -54,3 +54,53 @@ def test_a_full_disk_is_told_from_a_crash(record: Record, status: str, says: str
 
 def test_a_run_that_filled_the_disk_at_its_end_completed() -> None:
     assert ended(0, {"event": "done"}).status == "COMPLETED"
+
+
+# --- a limit that was hit, a containment that does not start
+
+
+def stopped(hit: Hit, *events: dict[str, Any], full: bool = False, output: str = "") -> Record:
+    plan = Plan(Options())
+    run = plan.once(plan.matrix.cell("reference-2026.10.9/cpu/float32/ragged"))
+    ending = Ending(-9, 1.0, "2026-11-26T10:00:00+00:00", output, hit=hit, disk_full=full)
+    return build_record(run.experiment, plan.machine, 0, list(events), ending)
+
+
+@pytest.mark.parametrize(
+    ("limit", "status"),
+    [
+        ("time", "TIMEOUT"),
+        ("memory", "OOM"),
+        ("disk", "CRASHED"),
+        ("processes", "CRASHED"),
+        ("answer", "CRASHED"),
+    ],
+)
+def test_each_limit_has_its_status_and_its_words(limit: Any, status: str) -> None:
+    record = stopped(Hit(limit, "more than enough"), {"event": "phase", "name": "train"})
+    assert record.status == status
+    assert record.failure is not None
+    assert record.failure.kind == f"{limit} limit"
+    assert record.failure.phase == "train"
+    assert record.failure.message == "more than enough"
+
+
+def test_a_line_that_a_full_disk_cut_is_the_machines_fault() -> None:
+    record = stopped(Hit("answer", "an event is no JSON"), full=True)
+    assert record.status == "INFRA"
+    assert stopped(Hit("answer", "an event is no JSON"), full=False).status == "CRASHED"
+
+
+def test_a_containment_that_does_not_start_is_the_machines_fault() -> None:
+    plan = Plan(Options())
+    run = plan.once(plan.matrix.cell("reference-2026.10.9/cpu/float32/ragged"))
+    said = "bwrap: Can't mount proc on /newroot/proc: Operation not permitted"
+    ending = Ending(1, 0.1, "2026-11-26T10:00:00+00:00", said)
+    record = build_record(run.experiment, plan.machine, 0, [], ending)
+    assert record.status == "INFRA"
+    assert record.failure is not None
+    assert said in record.failure.message
+    assert "HARNESS_CONTAINMENT" in record.failure.message
+    # Once it has said anything else, it was started.
+    phase = {"event": "phase", "name": "import"}
+    assert build_record(run.experiment, plan.machine, 0, [phase], ending).status == "CRASHED"

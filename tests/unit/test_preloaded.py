@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -180,6 +181,21 @@ def test_closing_leaves_no_process_and_no_folder(
     pool.close()
     assert not any(child.is_running() for child in started)
     assert not folder.exists()
+
+
+def test_a_process_that_names_another_one_as_its_cell_kills_nobody(
+    pool: PreloadedPool, experiment: Experiment, tmp_path: Path
+) -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as victim:
+        liar = tmp_path / "liar"
+        liar.write_text(STAND_IN.replace("say(pid=pid)", f"say(pid={victim.pid})"))
+        liar.chmod(0o755)
+        with pool.lend(experiment, liar, Event()) as process:
+            child = process.start(job(process, "pass"), process.setting.work_dir / "output.txt")
+            assert child.pid is None
+            assert child.end() == 0
+        assert victim.poll() is None
+        victim.kill()
 
 
 def test_preloading_is_another_experiment_and_never_with_a_gpu() -> None:
