@@ -8,8 +8,6 @@ _GIB = 1 << 30
 
 ANSWER_BYTES = 48 << 20
 """Of all events together: the record of an hour of training is below 1 MiB."""
-OUTPUT_BYTES = 1 << 20
-"""Of what a process prints where all of it is read."""
 
 
 @dataclass(frozen=True)

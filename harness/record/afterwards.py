@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from harness.record.data import Data, Number
+from harness.record.data import Count, Data, Number
 from harness.record.training import Evaluation, Step
 
 
@@ -28,7 +28,7 @@ class Tokenizer(Data):
 class Difference(Data):
     """Two sets of tensors, compared by name."""
 
-    tensors: int
+    tensors: Count
     """Tensors in both."""
     missing: list[str] = []
     """In the one that is judged there is no such tensor."""
@@ -52,11 +52,11 @@ class Afterwards(Data):
     failure: Failure | None = None
     """What ended it early; the other figures are those until then."""
     tokenizer: Tokenizer | None = None
-    dtypes: dict[str, int] = {}
+    dtypes: dict[str, Count] = {}
     """Parameters, the adapter's apart: dtype -> number of tensors."""
-    lora: dict[str, int] = {}
+    lora: dict[str, Count] = {}
     """Parameters of the adapter: dtype -> number of tensors."""
-    files: dict[str, int] = {}
+    files: dict[str, Count] = {}
     """Tensors in the safetensors files that were loaded: dtype -> number. A merge to 16 bit rounds,
     whatever dtype it is loaded in."""
     adapter: Difference | None = None
@@ -65,7 +65,7 @@ class Afterwards(Data):
     adapter_digest: str | None = None
     optimizer: Difference | None = None
     """`resume`: the optimizer's state at the end against that of the uninterrupted run."""
-    resumed_from: int | None = None
+    resumed_from: Count | None = None
     """Step of the checkpoint."""
     evaluations: list[Evaluation] = []
     steps: list[Step] = []

@@ -1,18 +1,18 @@
 """What was trained: dtypes, weights, adapter, shape, and the code that ran."""
 
-from harness.record.data import Data, Number, PlainData
+from harness.record.data import Count, Data, Number, PlainData
 
 
 class Precision(Data):
     """The dtypes that were really used, as seen by hooks (`float32`, `bfloat16`, `uint8` ...)."""
 
-    weights: dict[str, int] = {}
+    weights: dict[str, Count] = {}
     """Frozen parameters of the language model: dtype -> number of tensors."""
-    vision_weights: dict[str, int] = {}
+    vision_weights: dict[str, Count] = {}
     """Frozen parameters of a vision tower and its projector, which rows of text do not reach."""
-    lora: dict[str, int] = {}
+    lora: dict[str, Count] = {}
     """Trainable parameters: dtype -> number of tensors."""
-    activations: dict[str, int] = {}
+    activations: dict[str, Count] = {}
     """Outputs of decoder layers in training: dtype -> number of layers."""
     logits: str | None = None
     autocast: str | None = None
@@ -30,8 +30,8 @@ class LoraModules(Data):
 
     module: str
     """Last part of the name, `q_proj`."""
-    layers: int
-    r: int
+    layers: Count
+    r: Count
     scaling: float
     """What the product of A and B is multiplied with."""
     dropout: float
@@ -40,13 +40,13 @@ class LoraModules(Data):
 class Adapter(Data):
     """What training did to the LoRA parameters."""
 
-    trainable_parameters: int
+    trainable_parameters: Count
     digest_before: str
     digest_after: str
-    lora_b_tensors: int
-    lora_b_moved: int
+    lora_b_tensors: Count
+    lora_b_moved: Count
     """How many lora_B tensors differ from their value before training."""
-    lora_b_frozen: int | None = None
+    lora_b_frozen: Count | None = None
     """How many of them do not train."""
     finite: bool
     """Whether every adapter value is finite after training."""
@@ -58,15 +58,15 @@ class Adapter(Data):
 class BaseWeights(Data):
     """The frozen base beside its checkpoint, and where the trainable tensors are."""
 
-    frozen: dict[str, int]
+    frozen: dict[str, Count]
     """Frozen tensors by part: `language` or `vision` (the tower and its projector)."""
-    trainable: dict[str, int]
+    trainable: dict[str, Count]
     """Trainable tensors by part."""
-    checkpoint_tensors: int
+    checkpoint_tensors: Count
     """Tensors in the checkpoint's safetensors files; 0 where it has none to compare with."""
-    equal: int
+    equal: Count
     """Frozen tensors with the checkpoint's values, in whatever dtype."""
-    quantised: int
+    quantised: Count
     """Frozen tensors that are packed, and so not compared."""
     differing: list[str]
     """Frozen tensors with other values than the checkpoint's."""
@@ -81,13 +81,13 @@ class BaseWeights(Data):
 class ModelShape(Data):
     """What of a Gemma-3 decoder decides its arithmetic, from its config.json."""
 
-    matrix_parameters: int
+    matrix_parameters: Count
     """Of every matrix that each token is multiplied with: the layers' and the output head, which is the
     embedding."""
-    layers: int
-    query_channels: int
+    layers: Count
+    query_channels: Count
     """Of all query heads of a layer."""
-    sliding_window: int
+    sliding_window: Count
     """Tokens."""
 
 

@@ -1,13 +1,13 @@
 """What training and evaluation were like: steps, evaluations, phases, rows, and what was computed apart."""
 
-from harness.record.data import Data, Number
+from harness.record.data import Amount, Count, Data, Number, Size
 
 
 class Step(Data):
     """One optimizer step as the trainer logged it."""
 
-    step: int
-    epoch: float
+    step: Count
+    epoch: Amount
     loss: Number
     """As the trainer logged it: rounded, and 0 where `logging_nan_inf_filter` hid a NaN."""
     raw_loss: Number = None
@@ -15,13 +15,13 @@ class Step(Data):
     grad_norm: Number = None
     learning_rate: Number = None
     """The optimizer's rate in this step, not the next step's that some releases log."""
-    wall_s: float
+    wall_s: Amount
     """From the start of the step's first forward to the end of the optimizer step."""
-    tokens: int
+    tokens: Count
     """Non-padding tokens fed to the model in this step."""
     applied: bool | None = None
     """Whether the parameters changed: False when the scaler skipped the step, None at rate 0."""
-    memory_bytes: int | None = None
+    memory_bytes: Count | None = None
     """In use when the step is over: allocated on the GPU that computed, else handed out by malloc."""
     new_shape: bool | None = None
     """Whether one of its batches has a shape, padding included, that no step before it had."""
@@ -32,18 +32,18 @@ class BatchLoss(Data):
 
     loss: Number
     """Summed over the predicted tokens, nats."""
-    tokens: int
+    tokens: Count
     """Supervised tokens that are predicted: labels after the shift."""
-    labels: int
+    labels: Count
     """Labels before the shift: with the first of each row, which nothing predicts."""
-    rows: int
+    rows: Count
 
 
 class Evaluation(Data):
     """One evaluation: before training (`epoch` 0) and at the end of each epoch."""
 
-    step: int
-    epoch: float
+    step: Count
+    epoch: Amount
     eval_loss: Number
     """As the trainer reported it: the mean of the batch means."""
     token_loss: Number = None
@@ -51,10 +51,10 @@ class Evaluation(Data):
     perplexity: Number = None
     token_accuracy: Number = None
     """Share of supervised tokens whose arg-max is right, from the same logits."""
-    tokens: int = 0
+    tokens: Count = 0
     row_losses: list[Number] = []
     """As token_loss, of each evaluation row in order; None for a row without a supervised token."""
-    wall_s: float = 0.0
+    wall_s: Amount = 0.0
     batches: list[BatchLoss] = []
     """What `token_loss` is made of."""
 
@@ -66,19 +66,19 @@ class Phase(Data):
     """
 
     name: str
-    wall_s: float
-    peak_rss: int | None = None
+    wall_s: Amount
+    peak_rss: Count | None = None
     """Highest resident set size of the process during the phase, bytes."""
-    peak_gpu_allocated: int | None = None
-    peak_gpu_reserved: int | None = None
+    peak_gpu_allocated: Count | None = None
+    peak_gpu_reserved: Count | None = None
 
 
 class Scaler(Data):
     """Gradient scaling. `enabled` False: the trainer has no GradScaler."""
 
     enabled: bool
-    applied: int = 0
-    skipped: int = 0
+    applied: Count = 0
+    skipped: Count = 0
     scale_first: Number = None
     scale_last: Number = None
 
@@ -89,55 +89,55 @@ class Rows(Data):
     Two rows are the same when their tokens are, without BOS and without EOS at the end.
     """
 
-    texts: int
+    texts: Count
     """Rows that the recipe gives."""
-    unsupervised_texts: int
+    unsupervised_texts: Count
     """How many of them have no response after the cut, or one that shares a token with the prompt; a
     trainer may leave these out."""
-    rows: int
+    rows: Count
     """Rows that came past: each text once an epoch or evaluation."""
-    missing: int
+    missing: Count
     """Different texts that never came past."""
-    unknown: int
+    unknown: Count
     """Different rows that none of the texts gives, cut to `max_seq_length`."""
-    of_other_split: int
+    of_other_split: Count
     """How many of those a text of the other split gives."""
-    bos_min: int
-    bos_max: int
+    bos_min: Count
+    bos_max: Count
     """BOS tokens of a row."""
-    longest: int
+    longest: Count
     """Tokens."""
-    longest_text: int
+    longest_text: Count
     """Tokens of the longest text, uncut."""
-    supervised: int
+    supervised: Count
     """Tokens that are predicted and count."""
-    masked: int
+    masked: Count
     """Tokens after a row's first that do not count."""
-    masked_expected: int
+    masked_expected: Count
     """Of the same rows, by the recipe: the prompts with `responses_only`, else none."""
-    wrong_labels: int
+    wrong_labels: Count
     """Labels that are not their own token."""
 
 
 class ActivationBytes(Data):
     """What one forward pass over one row kept for its backward pass."""
 
-    tokens: int
-    kept: int
+    tokens: Count
+    kept: Count
     """Bytes, parameters and buffers left out."""
-    kept_logits: int
+    kept_logits: Count
     """How many of them have the vocabulary as last dimension."""
-    peak_gpu_allocated: int | None = None
+    peak_gpu_allocated: Count | None = None
     """Highest bytes above those before, over forward and backward."""
 
 
 class ActivationMemory(Data):
     """Activation memory over sequence length, with the shapes that explain it."""
 
-    layers: int
-    heads: int
-    hidden_size: int
-    vocab_size: int
+    layers: Size
+    heads: Size
+    hidden_size: Size
+    vocab_size: Size
     points: list[ActivationBytes]
     without_loss: bool = False
     """Whether `kept` is of a forward pass without labels: the loss rules the hooks out that count."""
