@@ -68,7 +68,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--matrix", dest="gate_matrix", default=DEFAULT_MATRIX, help="matrix file")
     add("--model", dest="gate_model", metavar="PATH", help="a checkpoint in place of the fixture")
     add("--data", dest="gate_data", metavar="PATH", help=".tsv or .jsonl of source / target pairs")
-    add("--scale", dest="gate_scale", metavar="NAME", help="a [scales] entry of the matrix file")
+    add(
+        "--scale",
+        dest="gate_scale",
+        metavar="NAME",
+        help="an entry of the matrix file's table scales",
+    )
     add("--releases", dest="gate_releases", metavar="A,B", help="Unsloth releases to compare")
     add("--jobs", dest="gate_jobs", type=int, metavar="N", help="cells at once")
     add("--fresh", dest="gate_fresh", action="store_true", help="run finished cells again")

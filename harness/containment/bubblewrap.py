@@ -7,7 +7,7 @@ from harness.containment import readable
 
 PROGRAM = "bwrap"
 _NAMESPACES = ("user", "pid", "net", "ipc", "uts")
-_GPU_DEVICES = ("nvidia*", "dri", "dxg")
+_GPU_DEVICES = ("nvidia*", "dri", "kfd", "dxg")
 
 
 def command(

@@ -19,6 +19,8 @@ SECRET = "hf_not_for_a_release"
 PROGRAMS = {"bubblewrap": bubblewrap.PROGRAM, "unshare": namespaces.PROGRAM}
 
 KINDS = ["bubblewrap", "unshare", "limits"]
+WEAKER = [pytest.param(kind, marks=pytest.mark.enduring) for kind in KINDS[1:]]
+in_each = pytest.mark.parametrize("kind", ["bubblewrap", *WEAKER], indirect=True)
 
 
 @pytest.fixture
@@ -32,7 +34,7 @@ def scene(tmp_path: Path) -> Scene:
     return made
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture
 def kind(request: pytest.FixtureRequest, scene: Scene) -> str:
     kind = str(request.param)
     if kind in PROGRAMS and shutil.which(PROGRAMS[kind]) is None:
@@ -99,6 +101,7 @@ raise RuntimeError("reached: " + " ".join(sorted(set(found))) + ".")
 """
 
 
+@pytest.mark.parametrize("kind", KINDS, indirect=True)
 def test_it_reaches_what_its_record_says_and_no_secret_is_in_its_surroundings(
     scene: Scene, kind: str, listener: int, figures: Figures
 ) -> None:
@@ -146,6 +149,7 @@ def test_it_writes_nowhere_but_in_its_folder(scene: Scene, figures: Figures) -> 
     )
 
 
+@in_each
 def test_it_forks_for_ever(scene: Scene, kind: str, figures: Figures) -> None:
     act = "import os, time\nwhile True:\n    if os.fork() == 0:\n        time.sleep(600)\n"
     ended, record = run(scene, act)
@@ -177,6 +181,7 @@ time.sleep(600)
 """
 
 
+@in_each
 def test_it_never_ends_and_leaves_a_daemon(scene: Scene, kind: str, figures: Figures) -> None:
     _, record = run(scene, DAEMON)
     assert record.status == "TIMEOUT"
@@ -205,6 +210,7 @@ def test_its_record_never_ends(scene: Scene, figures: Figures) -> None:
     )
 
 
+@in_each
 def test_a_file_of_ten_gigabytes_cannot_be_written(scene: Scene, kind: str) -> None:
     _, record = run(scene, "open('large', 'w').truncate(10 << 30)")
     assert record.status == "CRASHED"
@@ -239,6 +245,7 @@ raise RuntimeError("<script>alert(1)</script> [x](javascript:alert(1)) \\x1b[2J 
 """
 
 
+@in_each
 def test_paths_links_and_script_in_a_record_stay_text(scene: Scene, kind: str) -> None:
     _, record = run(scene, SPOILED.format(secret=str(scene.root / "home" / ".netrc")))
     assert said(record).startswith("<script>alert(1)</script>")
