@@ -15,6 +15,7 @@ def command(
     scratch: Path,
     read: Sequence[Path],
     *,
+    bound: bool = True,
     on_gpu: bool = False,
 ) -> list[str]:
     """Return the command that a payload's own follows (bwrap(1); options of 0.4 and later).
@@ -23,10 +24,12 @@ def command(
         work_dir: The payload's folder.
         scratch: Where its `/tmp` and `/dev/shm` are kept: not in `work_dir`, which may be emptied while it runs.
         read: Files and folders that it may read beside the system's, under the paths that they have.
+        bound: Whether it ends with the thread that starts it.
         on_gpu: Whether it gets the devices of GPUs.
     """
     parts = [PROGRAM, *(f"--unshare-{kind}" for kind in _NAMESPACES), "--unshare-cgroup-try"]
-    parts += ["--die-with-parent", "--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
+    parts += ["--die-with-parent"] if bound else []
+    parts += ["--cap-drop", "ALL", "--proc", "/proc", "--dev", "/dev"]
     parts += ["--ro-bind-try", "/sys", "/sys"]
     for name in readable.SYSTEM:
         parts += _as_it_is(Path(name))
@@ -61,7 +64,9 @@ def _as_it_is(path: Path) -> list[str]:
 def _outermost(paths: Sequence[Path]) -> list[Path]:
     """Leave out what lies in another of the paths, or in the system's folders."""
     shown = [*map(Path, readable.SYSTEM)]
-    for path in sorted(set(paths), key=lambda path: len(path.parts)):
+    # Under both names: libraries look up what their own files are called in truth.
+    names = {name for path in paths for name in (path, path.resolve())}
+    for path in sorted(names, key=lambda path: len(path.parts)):
         if not any(path.is_relative_to(other) for other in shown):
             shown.append(path)
     return shown[len(readable.SYSTEM) :]

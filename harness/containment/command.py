@@ -24,6 +24,7 @@ def contained(
     scratch: Path,
     read: Sequence[Path],
     limits: Limits,
+    bound: bool = True,
     on_gpu: bool = False,
 ) -> list[str]:
     """Return the command that runs a Python contained.
@@ -36,6 +37,7 @@ def contained(
         scratch: Where its `/tmp` and `/dev/shm` are kept, outside of `work_dir`.
         read: What else it may read.
         limits: What it may use.
+        bound: Whether it ends with the thread that starts it (prctl PR_SET_PDEATHSIG).
         on_gpu: Whether it computes on a GPU.
     """
     settings = {"file_bytes": limits.file_bytes}
@@ -43,9 +45,9 @@ def contained(
     if containment.kind == "bubblewrap":
         shown = [path for p in (python, OWN_PYTHON) for path in readable.interpreter_paths(p)]
         shown += [*readable.named_by_user(), Path(limited.__file__), *read]
-        prefix = bubblewrap.command(work_dir, scratch, shown, on_gpu=on_gpu)
+        prefix = bubblewrap.command(work_dir, scratch, shown, bound=bound, on_gpu=on_gpu)
     elif containment.kind == "unshare":
-        prefix = namespaces.command()
+        prefix = namespaces.command(bound=bound)
     if prefix:
         # Only in a user namespace of its own are the user's other processes not counted.
         settings["tasks"] = limits.tasks

@@ -3,13 +3,16 @@
 PROGRAM = "unshare"
 
 
-def command() -> list[str]:
-    """Return the command that a payload's own follows (util-linux 2.37 and later)."""
-    # What bubblewrap has an option for: the harness's end is its end.
-    bound = ["setpriv", "--pdeathsig", "KILL"]
+def command(*, bound: bool = True) -> list[str]:
+    """Return the command that a payload's own follows (util-linux 2.37 and later).
+
+    Args:
+        bound: Whether it ends with the thread that starts it.
+    """
+    first = ["setpriv", "--pdeathsig", "KILL"] if bound else []
     own = ["--user", "--map-current-user", "--net", "--ipc", "--uts", "--pid", "--mount"]
     # Without capabilities it cannot take its own /proc away, below which is the machine's.
     harmless = ["setpriv", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     # The first process of a namespace is spared by its own signals, so that may not be the payload.
-    first = ["sh", "-c", '"$@"; exit $?', "sh"]
-    return [*bound, PROGRAM, *own, "--mount-proc", "--fork", "--kill-child", *harmless, *first]
+    init = ["sh", "-c", '"$@"; exit $?', "sh"]
+    return [*first, PROGRAM, *own, "--mount-proc", "--fork", "--kill-child", *harmless, *init]

@@ -29,6 +29,7 @@ class Setting:
         read: What it may read beside the system, its stack and the payload.
         gpu_uuid: The only GPU that it may see; None leaves the user's choice.
         on_gpu: Whether it computes on a GPU.
+        bound: Whether it ends with the thread that starts it; one that takes orders sees their end.
     """
 
     python: Path
@@ -38,6 +39,7 @@ class Setting:
     read: tuple[Path, ...] = ()
     gpu_uuid: str | None = None
     on_gpu: bool = False
+    bound: bool = True
 
     @classmethod
     def of(cls, experiment: Experiment, python: Path, folder: Path, *read: Path) -> Self:
@@ -90,6 +92,7 @@ class Setting:
             scratch=self.folder,
             read=(PACKAGE / "payload", *self.read),
             limits=self.limits,
+            bound=self.bound,
             on_gpu=self.on_gpu,
         )
 

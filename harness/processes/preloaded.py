@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any
@@ -81,7 +82,7 @@ class Preloaded:
         self._folder = ExitStack()
         root = self._folder.enter_context(work_folder("cells"))
         self._template, spec = root / "imported", root / "spec.json"
-        self.setting = Setting.of(experiment, python, root, spec)
+        self.setting = replace(Setting.of(experiment, python, root, spec), bound=False)
         work_dir = self.setting.work_dir
         spec.write_text(
             json.dumps(

@@ -7,7 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import psutil
 import pytest
@@ -97,6 +97,20 @@ def test_one_import_serves_every_cell(
             process.start(job(process, code), process.setting.work_dir / "output.txt").wait()
             parents.append((process.setting.work_dir / "parent").read_text())
     assert parents[0] == parents[1]
+
+
+def test_it_outlives_the_thread_that_started_it(
+    pool: PreloadedPool, experiment: Experiment, python: Path
+) -> None:
+    def start() -> None:
+        with pool.lend(experiment, python, Event()):
+            pass
+
+    thread = Thread(target=start)
+    thread.start()
+    thread.join()
+    time.sleep(0.1)
+    assert run(pool, experiment, python, "pass")[0] == 0
 
 
 def test_a_cell_that_is_killed_ends_by_its_signal_and_its_parent_goes_on(
