@@ -61,6 +61,13 @@ def test_the_page_of_the_command_line_is_that_of_the_program() -> None:
     assert GENERATED.read_text(encoding="utf-8") == reference.render()
 
 
+def test_every_variable_is_explained() -> None:
+    sources = (path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    assert {name for text in sources for name in re.findall(r"HARNESS_[A-Z_]+", text)} == set(
+        reference.VARIABLES
+    )
+
+
 def test_the_example_of_a_check_works(monkeypatch: pytest.MonkeyPatch) -> None:
     text = (ROOT / "docs" / "write-a-check.md").read_text(encoding="utf-8")
     check, tests = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
