@@ -1,16 +1,14 @@
 """From a payload's events and the end of its process to a record."""
 
-import signal
-import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sacrebleu.metrics.chrf import CHRF
 
 from harness import __version__
+from harness.ending import Ending, failure_of, status_of
 from harness.errors import InputError
 from harness.experiment import Experiment
 from harness.hardware import Machine, to_record
@@ -34,40 +32,6 @@ from harness.record import (
     TranslationScores,
 )
 
-Status = Literal["COMPLETED", "CRASHED", "OOM", "TIMEOUT", "INFRA"]
-
-# What the kernel and Rust's libraries say.
-_NO_SPACE = ("No space left on device", "Disk quota exceeded", "os error 28")
-_DISK_FULL = "disk full"
-_NOT_CONTAINED = "containment"
-_BUBBLEWRAP_SAYS = "bwrap: "
-_UNCONTAINED = "HARNESS_CONTAINMENT=limits runs cells without it (docs/containment.md)."
-# What allocators say: torch on a GPU and on a CPU, Python, glibc.
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "MemoryError", "Cannot allocate memory")
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A limit for which the harness ended a payload."""
-
-    limit: Literal["time", "memory", "disk", "processes", "answer"]
-    text: str
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How the payload process ended, seen from outside."""
-
-    exit_code: int | None
-    duration_s: float
-    started_at: str
-    output_tail: str
-    hit: Hit | None = None
-    oom_killer: bool = False
-    """Whether the kernel's out-of-memory killer struck while the process ran."""
-    disk_full: bool = False
-    """Whether its work folder had no space left when it ended."""
-
 
 def build_record(
     experiment: Experiment,
@@ -77,7 +41,7 @@ def build_record(
     ending: Ending,
 ) -> Record:
     """Assemble the record of one run, finished or not."""
-    failure = _failure(events, ending)
+    failure = failure_of(events, ending)
     evidence = next(_of("evidence", events), {})
     translations = [
         Translation(**row) for event in _of("translations", events) for row in event["rows"]
@@ -88,7 +52,7 @@ def build_record(
         cell_id=experiment.cell.id,
         key=experiment.key,
         repeat=repeat,
-        status=_status(failure, ending),
+        status=status_of(failure, ending),
         failure=failure,
         started_at=ending.started_at,
         duration_s=ending.duration_s,
@@ -167,80 +131,3 @@ def _of(kind: str, events: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for event in events:
         if event["event"] == kind:
             yield {key: value for key, value in event.items() if key != "event"}
-
-
-def _status(failure: Failure | None, ending: Ending) -> Status:
-    if failure is None:
-        return "COMPLETED"
-    limit = ending.hit.limit if ending.hit else None
-    if limit == "time":
-        return "TIMEOUT"
-    if limit == "memory" or ending.oom_killer:
-        return "OOM"
-    if failure.kind in (_DISK_FULL, _NOT_CONTAINED):
-        return "INFRA"
-    if limit is not None:
-        return "CRASHED"
-    if any(sign in failure.message or sign in failure.kind for sign in _OUT_OF_MEMORY):
-        return "OOM"
-    return "CRASHED"
-
-
-def _failure(events: list[dict[str, Any]], ending: Ending) -> Failure | None:
-    finished = any(event["event"] == "done" for event in events)
-    if ending.exit_code == 0 and finished:
-        return None
-    phases = [event["name"] for event in _of("phase", events)]
-    phase = phases[-1] if phases else "start"
-    raised = next(_of("failure", events), None)
-    if not events and ending.exit_code == 1 and ending.output_tail.startswith(_BUBBLEWRAP_SAYS):
-        message = (
-            f"its containment did not start: {ending.output_tail.strip()[:500]}. {_UNCONTAINED}"
-        )
-        return Failure(phase=phase, kind=_NOT_CONTAINED, message=message)
-    if _for_want_of_space(raised, ending):
-        said = {"message": "", **(raised or {"phase": phase})}
-        said |= {"kind": _DISK_FULL, "message": f"{work_disk('no space left')} {said['message']}"}
-        return Failure(**said, output_tail=ending.output_tail)
-    if ending.hit is not None:
-        return Failure(
-            phase=phase,
-            kind=f"{ending.hit.limit} limit",
-            message=ending.hit.text,
-            output_tail=ending.output_tail,
-        )
-    if raised is not None:
-        return Failure(**raised, output_tail=ending.output_tail)
-    return Failure(
-        phase="exit" if finished else phase,
-        kind=_exit_name(ending.exit_code),
-        message="the process died on its way out, after the fine-tune had finished"
-        if finished
-        else "the process ended without a word; its last output is below",
-        output_tail=ending.output_tail,
-    )
-
-
-def _for_want_of_space(raised: dict[str, Any] | None, ending: Ending) -> bool:
-    if ending.hit is not None:
-        # A line that was cut where the space ended, and gone on with when there was some again.
-        return ending.hit.limit == "answer" and ending.disk_full
-    if raised is not None:
-        return any(sign in raised["message"] for sign in _NO_SPACE)
-    # What it said last is lost with the rest. SIGBUS: a file in memory could not grow.
-    killed = ending.exit_code is not None and ending.exit_code < 0
-    return ending.disk_full and (not killed or ending.exit_code == -signal.SIGBUS)
-
-
-def work_disk(why: str) -> str:
-    """Say why cells cannot work in the folder of temporary files, and what to change."""
-    return (
-        f"{tempfile.gettempdir()}, where cells work: {why}. Free some space, or set TMPDIR to a folder that "
-        "has it."
-    )
-
-
-def _exit_name(code: int | None) -> str:
-    if code is not None and code < 0:
-        return signal.Signals(-code).name
-    return f"exit code {code}"

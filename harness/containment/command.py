@@ -1,6 +1,7 @@
 """The command that runs another one contained, and what its exit code means."""
 
 import json
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,5 +72,5 @@ def _start(settings: Mapping[str, Any]) -> list[str]:
 
 def exit_code(containment: Containment, code: int) -> int:
     """Return a process's exit code as `subprocess` has it, negative for a signal, from its containment's."""
-    is_signal = containment.kind != "limits" and code > _SIGNALLED
+    is_signal = containment.kind != "limits" and _SIGNALLED < code < _SIGNALLED + signal.NSIG
     return _SIGNALLED - code if is_signal else code

@@ -12,8 +12,9 @@ from pathlib import Path
 from threading import Event
 
 from harness.abandoned import whole_file, work_folder
-from harness.collect import Ending, build_record, work_disk
+from harness.collect import build_record
 from harness.containment.returned import open_returned, tail
+from harness.ending import Ending, work_disk
 from harness.errors import StorageError
 from harness.events import Events
 from harness.experiment import FIRST_STEP_FILE, Experiment

@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any, Protocol
 
-from harness.collect import Hit
+from harness.ending import Hit
 from harness.events import Events, UnusableEventsError
 from harness.processes.conditions_watch import ConditionsWatch
 from harness.processes.payload import Setting

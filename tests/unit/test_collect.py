@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from harness.collect import Ending, Hit, build_record
+from harness.collect import build_record
+from harness.ending import Ending, Hit
 from harness.plan import Options, Plan
 from harness.record import Record
 
@@ -83,6 +84,21 @@ def test_each_limit_has_its_status_and_its_words(limit: Any, status: str) -> Non
     assert record.failure.kind == f"{limit} limit"
     assert record.failure.phase == "train"
     assert record.failure.message == "more than enough"
+
+
+def test_what_is_said_after_the_end_is_not_overlooked() -> None:
+    plan = Plan(Options())
+    run = plan.once(plan.matrix.cell("reference-2026.10.9/cpu/float32/ragged"))
+    hit = Hit("answer", "an event is no JSON")
+    ending = Ending(0, 1.0, "2026-11-26T10:00:00+00:00", "", hit=hit)
+    record = build_record(run.experiment, plan.machine, 0, [{"event": "done"}], ending)
+    assert record.status == "CRASHED"
+
+
+def test_a_signal_without_a_name_is_a_number() -> None:
+    failure = ended(-40, full=False).failure
+    assert failure is not None
+    assert failure.kind == "signal 40"
 
 
 def test_a_line_that_a_full_disk_cut_is_the_machines_fault() -> None:

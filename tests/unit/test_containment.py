@@ -219,7 +219,7 @@ def test_limits_are_in_place_before_the_program_starts() -> None:
 
 
 @pytest.mark.parametrize("kind", ["bubblewrap", "unshare", "limits"])
-@pytest.mark.parametrize("code", [0, 1, 7, -signal.SIGKILL, -signal.SIGSEGV])
+@pytest.mark.parametrize("code", [0, 1, 7, 200, -signal.SIGKILL, -signal.SIGSEGV, -40])
 def test_an_exit_code_comes_through(tmp_path: Path, kind: str, code: int) -> None:
     programs = {"bubblewrap": bubblewrap.PROGRAM, "unshare": namespaces.PROGRAM}
     if kind in programs and shutil.which(programs[kind]) is None:

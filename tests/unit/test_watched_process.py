@@ -13,9 +13,9 @@ from threading import Event
 import psutil
 import pytest
 
-from harness.collect import Hit
 from harness.containment.command import OWN_PYTHON
 from harness.containment.limits import Limits
+from harness.ending import Hit
 from harness.events import Events
 from harness.processes.channel import Channel
 from harness.processes.conditions_watch import ConditionsWatch
