@@ -72,13 +72,12 @@ def gpu_matrix(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run unit, integration and browser tests, and a sample of the faults survived."""
     _sync(session, "test")
-    session.run(
-        "pytest",
-        *(
-            session.posargs
-            or ["tests/unit", "tests/integration", "tests/browser", "tests/survival"]
-        ),
-    )
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    # Side by side, but for tests that train: those take the cores themselves, and some measure them.
+    session.run("pytest", "-n", "auto", "tests/unit")
+    session.run("pytest", "tests/integration", "tests/browser", "tests/survival")
 
 
 def _harness(
@@ -112,7 +111,7 @@ def sensitivity(session: nox.Session) -> None:
 def unit(session: nox.Session) -> None:
     """Run the unit tests alone: seconds, no torch."""
     _sync(session, "test")
-    session.run("pytest", "tests/unit", *session.posargs)
+    session.run("pytest", "-n", "auto", "tests/unit", *session.posargs)
 
 
 @nox.session(python=PYTHON)

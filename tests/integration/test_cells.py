@@ -111,5 +111,5 @@ def test_death_in_training_leaves_a_record(
 
 
 def test_hang_is_a_timeout(judge: Judge) -> None:
-    cell = judge(REFERENCE, "hangs", timeout_s=40)
+    cell = judge(REFERENCE, "hangs", timeout_s=25)
     assert cell.outcome is Outcome.TIMEOUT

@@ -8,9 +8,10 @@ import os
 
 import pytest
 
+from harness.gate import CellResult
 from harness.precision_facts import Effective
 from tests.decisions import Decision, load_decisions
-from tests.integration.conftest import Judge
+from tests.integration.conftest import JudgeAll
 
 DEFAULT = (
     # A card without bfloat16, one with it, and a decision that the policy refuses.
@@ -32,10 +33,17 @@ def test_something_is_selected() -> None:
     assert CELLS, f"no decision's cell contains HARNESS_DECISIONS={ASKED}"
 
 
+@pytest.fixture(scope="module")
+def judged(judge_all: JudgeAll) -> dict[str, CellResult]:
+    return judge_all(list(CELLS))
+
+
 @pytest.mark.trains
 @pytest.mark.parametrize(("cell", "decision"), CELLS.items(), ids=CELLS)
-def test_release_decides_as_on_the_card(judge: Judge, cell: str, decision: Decision) -> None:
-    result = judge(cell)
+def test_release_decides_as_on_the_card(
+    judged: dict[str, CellResult], cell: str, decision: Decision
+) -> None:
+    result = judged[cell]
     record = result.record
     assert record.hardware.kind == "emulated"
     assert record.hardware.replaced
