@@ -3,13 +3,14 @@
 import json
 import subprocess
 from dataclasses import dataclass
-from typing import Any
 
 from packaging.utils import canonicalize_name
+from pydantic import TypeAdapter, ValidationError
 
 from harness.abandoned import work_folder
 from harness.bound_process import run_bound
 from harness.containment.limits import Limits
+from harness.errors import first_problem
 from harness.locations import PACKAGE
 from harness.processes.payload import Setting
 from harness.stacks import environments
@@ -56,6 +57,17 @@ print("\\n" + json.dumps({"versions": versions, "imports": imports}))
 
 
 @dataclass(frozen=True)
+class _Found:
+    """What the probe prints: version by name; seconds and error by module."""
+
+    versions: dict[str, str]
+    imports: dict[str, tuple[float, str | None]]
+
+
+_FOUND = TypeAdapter(_Found)
+
+
+@dataclass(frozen=True)
 class Inspection:
     """What a stack's environment holds.
 
@@ -90,16 +102,17 @@ def inspect_environment(stack: Stack, timeout_s: float = 600) -> Inspection:
     if result.returncode != 0:
         said = result.stderr.strip()[-1000:]
         return Inspection({}, {}, (f"its Python exited {result.returncode}: {said}",))
-    found: dict[str, dict[str, Any]] = json.loads(result.stdout.rstrip().rsplit("\n", 1)[-1])
-    faults = [
-        f"import {module}: {error}" for module, (_, error) in found["imports"].items() if error
-    ]
+    try:
+        found = _FOUND.validate_json(result.stdout.rstrip().rsplit("\n", 1)[-1])
+    except ValidationError as error:
+        return Inspection({}, {}, (f"its answer is none: {first_problem(error, 'answer')}",))
+    faults = [f"import {module}: {error}" for module, (_, error) in found.imports.items() if error]
     versions: dict[str, str] = {
-        canonicalize_name(name): version for name, version in found["versions"].items()
+        canonicalize_name(name): version for name, version in found.versions.items()
     }
     return Inspection(
         versions,
-        {module: seconds for module, (seconds, _) in found["imports"].items()},
+        {module: seconds for module, (seconds, _) in found.imports.items()},
         (*_mismatches(stack, versions), *faults),
     )
 

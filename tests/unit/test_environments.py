@@ -293,6 +293,16 @@ def test_a_python_that_dies_is_a_fault(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert inspect_environment(stack).faults == ("its Python exited 3: broken",)
 
 
+@pytest.mark.parametrize("said", ["nothing", '{"versions": {}}', '{"versions": [], "imports": {}}'])
+def test_an_answer_of_another_shape_is_a_fault(tmp_path: Path, said: str) -> None:
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\necho '{said}'\n")
+    python.chmod(0o755)
+    stack = Stack("unsloth", "1", "cpu", "3.11", "", (), interpreter=python)
+    (fault,) = inspect_environment(stack).faults
+    assert fault.startswith("its answer is none: ")
+
+
 def test_imports_that_hang_are_a_fault(tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nexec sleep 60\n")
