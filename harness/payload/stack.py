@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .backend import Backend, import_backend
+from .emulation import newer_torch
 
 
 @dataclass(frozen=True)
@@ -14,7 +15,7 @@ class Stack:
     """An imported stack.
 
     Attributes:
-        replaced: Parts of the libraries that the emulation stands in for.
+        replaced: Parts of the libraries that the emulation stands in for, or that are stepped around.
         environment: Variables as they were before the libraries set their own.
     """
 
@@ -36,6 +37,8 @@ def import_stack(family: str, hardware: dict[str, Any]) -> Stack:
 
         show = emulation.present if hardware["on_gpu"] else emulation.install
         replaced = list(show(emulation.Profile.of(hardware)))
+    if hardware["on_gpu"] and family == "unsloth":
+        replaced += newer_torch.step_around()
     backend = import_backend(family)
     for name in ("evidence", "faults"):
         importlib.import_module(f"{__package__}.{name}")

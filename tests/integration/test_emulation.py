@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def emulate() -> Iterator[Emulate]:
             assert process.stdin is not None
             assert process.stdout is not None
             print(json.dumps(textwrap.dedent(body)), file=process.stdin, flush=True)
-            lines = list(iter(process.stdout.readline, "END\n"))
+            # A server that died says nothing more.
+            lines = list(takewhile(lambda line: line != "END\n", process.stdout))
             line = next(line for line in lines if line.startswith("ANSWER "))
             found: dict[str, Any] = json.loads(line.removeprefix("ANSWER "))
             assert "raised" not in found or "Traceback" not in found["raised"], found["raised"]

@@ -7,10 +7,11 @@ itself in the record (`hardware.replaced`), so that nobody takes it for the rele
 import importlib.util
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
+
+from . import newer_torch
 
 _STAND_INS: dict[str, tuple[str, Callable[[], bool]]] = {}
 
@@ -89,26 +90,15 @@ def declare_torchvision_operators() -> None:
 
 
 @stand_in_for(
-    "unsloth_zoo.patching_utils.patch_compiled_autograd",
+    newer_torch.PATCH,
     "it rewrites the source of torch.compile's autograd as torch 2.6 had it and fails on the torch of "
     "this environment; nothing is compiled in an emulated run, so it is skipped",
 )
 def _compiled_autograd() -> bool:
-    spec = importlib.util.find_spec("unsloth_zoo")
-    if spec is None or spec.origin is None:
+    if not newer_torch.rewrites_compiled_autograd():
         return False
-    source = Path(spec.origin).with_name("patching_utils.py").read_text(encoding="utf-8")
-    if _UNGUARDED not in source:
-        return False
-    from torch._dynamo import compiled_autograd
-
-    # The name by which the patch knows that it has been applied.
-    compiled_autograd.AutogradCompilerInstance.end_capture.__name__ = "unsloth_end_capture"
+    newer_torch.skip_patch()
     return True
-
-
-# As of unsloth_zoo 2025.3.12; later releases test the match first.
-_UNGUARDED = r"""n = len(re.search(r"\n([ ]{1,})return compiled_fn", source).group(1))"""
 
 
 class _Library:
