@@ -56,6 +56,8 @@ class Options:
     where: Where = Where.LOCAL
     ray_address: str | None = None
     """Of a running cluster; None: RAY_ADDRESS, else the cluster of this machine."""
+    per_gpu: int = 1
+    """Cells that share a GPU of this machine; what more than one of them say of speed is none of the card's."""
 
     @property
     def cell_options(self) -> CellOptions:
@@ -198,7 +200,14 @@ class Plan:
                 self._cluster, store, self.machine, progress, threads, jobs, fresh
             )
         return LocalDispatcher(
-            store, self.machine, progress, self.jobs, threads, fresh, pool=self._pool
+            store,
+            self.machine,
+            progress,
+            self.jobs,
+            threads,
+            fresh,
+            pool=self._pool,
+            per_gpu=self.options.per_gpu,
         )
 
 

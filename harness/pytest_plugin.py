@@ -38,6 +38,7 @@ class Gate:
                     split_releases(option("gate_releases")),
                 ),
                 jobs=option("gate_jobs"),
+                per_gpu=option("gate_per_gpu"),
                 fresh=option("gate_fresh"),
                 timeout_s=option("gate_timeout"),
                 where=Where(option("gate_dispatch")),
@@ -76,6 +77,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     add("--releases", dest="gate_releases", metavar="A,B", help="Unsloth releases to compare")
     add("--jobs", dest="gate_jobs", type=int, metavar="N", help="cells at once")
+    add(
+        "--per-gpu",
+        dest="gate_per_gpu",
+        type=int,
+        default=1,
+        metavar="N",
+        help="cells that share a GPU: decisions and losses, no speeds",
+    )
     add("--fresh", dest="gate_fresh", action="store_true", help="run finished cells again")
     add(
         "--dispatch",

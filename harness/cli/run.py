@@ -28,6 +28,9 @@ def run(
         str | None, typer.Option(help="Of a Ray cluster; else RAY_ADDRESS, else this machine's.")
     ] = None,
     *,
+    per_gpu: Annotated[
+        int, typer.Option(min=1, help="Cells that share a GPU: decisions and losses, no speeds.")
+    ] = 1,
     fresh: Fresh = False,
 ) -> None:
     """Run cells, in the default matrix or not, judge them and write a report."""
@@ -40,6 +43,7 @@ def run(
         fault,
         where=dispatch,
         ray_address=ray_address,
+        per_gpu=per_gpu,
     )
     plan = Plan(options)
     with interruptible(), closing(plan):

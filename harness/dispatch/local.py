@@ -41,6 +41,7 @@ class LocalDispatcher:
         threads: CPU threads of one cell.
         fresh: Run even what is finished.
         pool: Where preloaded experiments find their processes.
+        per_gpu: Cells that share a GPU.
         memory_fraction: Share of the machine's memory that all cells together may use.
     """
 
@@ -51,6 +52,7 @@ class LocalDispatcher:
     threads: int = 1
     fresh: bool = False
     pool: PreloadedPool | None = None
+    per_gpu: int = 1
     memory_fraction: float = 0.9
     _cancel: Event = field(default_factory=Event)
     _built: "SimpleQueue[int]" = field(default_factory=SimpleQueue)
@@ -104,6 +106,7 @@ class LocalDispatcher:
             self.jobs * self.threads,
             int(self.machine.memory_bytes * self.memory_fraction),
             {gpu.uuid: gpu.name for gpu in self.machine.gpus},
+            self.per_gpu,
         )
 
     def _one(self, run: Run, start: Start[int]) -> Result:

@@ -1,5 +1,6 @@
 """What a run needs, and a machine with what of it is free."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ class Place:
     Attributes:
         cpu: Name of its CPU.
         gpus: Name of each GPU by its UUID.
+        per_gpu: Runs that a GPU takes at once; speed and memory are a run's own where it is 1.
     """
 
     name: str
@@ -39,17 +41,18 @@ class Place:
     cores: int
     memory_bytes: int
     gpus: Mapping[str, str] = field(default_factory=dict)
+    per_gpu: int = 1
 
     def __post_init__(self) -> None:
         self.free_cores, self.free_memory = self.cores, self.memory_bytes
-        self.free_gpus = dict(self.gpus)
+        self.on_gpus = Counter(dict.fromkeys(self.gpus, 0))
         self.building: set[str] = set()
         self.built: set[str] = set()
 
     def slots(self, need: Need) -> int:
         """Return how many runs of a kind it takes at once when it is empty."""
         if need.on_gpu:
-            return list(self.gpus.values()).count(need.device)
+            return list(self.gpus.values()).count(need.device) * self.per_gpu
         return self.cores // self._cores(need) if need.device == self.cpu else 0
 
     def fits(self, need: Need) -> bool:
@@ -58,7 +61,7 @@ class Place:
             self._cores(need) <= self.free_cores
             and self.memory(need) <= self.free_memory
             and need.build not in self.building
-            and (need.device in self.free_gpus.values() if need.on_gpu else True)
+            and (self._emptiest(need) is not None if need.on_gpu else True)
         )
 
     def memory(self, need: Need) -> int:
@@ -73,8 +76,9 @@ class Place:
             self.building.add(need.build)
         if not need.on_gpu:
             return None
-        gpu = next(uuid for uuid, name in self.free_gpus.items() if name == need.device)
-        del self.free_gpus[gpu]
+        gpu = self._emptiest(need)
+        assert gpu is not None
+        self.on_gpus[gpu] += 1
         return gpu
 
     def has_built(self, need: Need) -> None:
@@ -90,7 +94,12 @@ class Place:
         self.free_cores += self._cores(need)
         self.free_memory += self.memory(need)
         if gpu is not None:
-            self.free_gpus[gpu] = self.gpus[gpu]
+            self.on_gpus[gpu] -= 1
+
+    def _emptiest(self, need: Need) -> str | None:
+        alike = [uuid for uuid, name in self.gpus.items() if name == need.device]
+        open_ones = [uuid for uuid in alike if self.on_gpus[uuid] < self.per_gpu]
+        return min(open_ones, key=lambda uuid: self.on_gpus[uuid], default=None)
 
     def _cores(self, need: Need) -> int:
         return min(need.cores, self.cores)

@@ -16,8 +16,15 @@ class Outcome:
     most_at_once: int = 0
 
 
-def place(cores: int, name: str = "here", gpus: Sequence[str] = (), memory: int = 1 << 40) -> Place:
-    return Place(name, "cpu", cores, memory, {f"GPU-{i}": gpu for i, gpu in enumerate(gpus)})
+def place(
+    cores: int,
+    name: str = "here",
+    gpus: Sequence[str] = (),
+    memory: int = 1 << 40,
+    per_gpu: int = 1,
+) -> Place:
+    cards = {f"GPU-{i}": gpu for i, gpu in enumerate(gpus)}
+    return Place(name, "cpu", cores, memory, cards, per_gpu)
 
 
 def need(

@@ -80,6 +80,19 @@ def test_a_repeat_goes_first_where_waiting_would_cost() -> None:
     assert outcome.makespan_s == pytest.approx(101)
 
 
+def test_a_gpu_takes_as_many_cells_as_it_is_told_and_the_emptier_one_first() -> None:
+    needs = {i: need(10, gpu="NVIDIA H100") for i in range(5)}
+    here = place(16, gpus=["NVIDIA H100", "NVIDIA H100"], per_gpu=2)
+    placement = Placement([here], needs)
+    starts = [placement.start() for _ in needs]
+    assert [s.gpu for s in starts if s] == ["GPU-0", "GPU-1", "GPU-0", "GPU-1"]
+    assert starts[0] is not None
+    placement.end(starts[0].key)
+    following = placement.start()
+    assert following is not None
+    assert following.gpu == "GPU-0"
+
+
 def test_one_gpu_has_one_cell_and_cards_of_a_kind_share_the_work() -> None:
     h100 = {i: need(10, gpu="NVIDIA H100") for i in range(4)}
     needs = {**h100, 4: need(10, gpu="Tesla T4"), 5: need(10)}
