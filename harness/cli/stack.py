@@ -9,6 +9,7 @@ from harness.cli.options import MatrixFile
 from harness.cli.terminal import say
 from harness.hardware import detect
 from harness.matrix import DEFAULT_MATRIX, load_matrix
+from harness.stacks import beside as beside_of
 from harness.stacks import resolve, wheelhouse_export
 from harness.stacks import stack as stacks
 from harness.stacks.stacks_file import Override, read_config
@@ -57,12 +58,22 @@ def export_stacks(
         Path | None, typer.Option(help="What the machine has: its `pip freeze`.")
     ] = None,
     python: Annotated[str, typer.Option(help="The machine's Python.")] = "3.11",
+    override: Annotated[
+        list[str] | None, typer.Option(help="PACKAGE==VERSION in place of every lock's.")
+    ] = None,
+    because: Annotated[str | None, typer.Option(help="Why, for the record.")] = None,
     matrix: MatrixFile = DEFAULT_MATRIX,
 ) -> None:
     """Make a folder of wheels for a GPU machine without a registry, and the command to run there."""
+    if override and not because:
+        raise typer.BadParameter("an override needs its reason", param_hint="--because")
+    overrides = [Override(requirement=text, reason=because or "") for text in override or ()]
     chosen = names or wheelhouse_export.stacks_of(load_matrix(matrix).releases)
     locked = [stacks.load_stack(name, "gpu") for name in chosen]
-    made = wheelhouse_export.export(locked, wheelhouse, python, beside, say)
+    there = beside_of.read(beside)
+    made = wheelhouse_export.export(locked, wheelhouse, python, there, say, overrides)
     size = sum(path.stat().st_size for path in wheelhouse.glob("*.whl"))
     say(f"{wheelhouse}: {size / 2**20:.0f} MiB for Python {made.python}")
-    say(f"there: GATE_SECONDS=540 bash {wheelhouse / wheelhouse_export.SCRIPT} harness run CELL...")
+    if not made.commit:
+        say("built from a work tree with changes: what it measures cannot become a baseline")
+    say(f"there: bash {wheelhouse / wheelhouse_export.SCRIPT} harness window --minutes 9")

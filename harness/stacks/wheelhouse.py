@@ -42,15 +42,19 @@ class Manifest(BaseModel):
 
     Attributes:
         python: Version that the wheels are for, `3.12`.
+        commit: Of the checkout that the harness's wheel was built from; empty where that had changes.
         harness: Wheels of the harness and of what it needs.
         stacks: Wheels by name of a stack.
+        overrides: Reason by package that is in place of the locks' version.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     python: str
+    commit: str = ""
     harness: tuple[Wheel, ...]
     stacks: dict[str, tuple[Wheel, ...]]
+    overrides: dict[str, str] = {}
 
 
 def folder() -> Path | None:
@@ -115,6 +119,11 @@ def stack(locked: Stack, house: Path) -> Stack:
         f"{name} {machine[name]} of this machine in place of {version}"
         for name, version in wanted.items()
         if name not in wheels and machine[name] != version
+    ]
+    moved += [
+        f"{name} {wheel.version} in place of {wanted[name]}: {manifest.overrides.get(name, 'unsaid')}"
+        for name, wheel in wheels.items()
+        if name in wanted and wheel.version != wanted[name]
     ]
     lines = [f"{w.package}=={w.version} --hash=sha256:{w.sha256}" for w in wheels.values()]
     lines += [f"{n}=={machine[n]} # of the machine" for n in wanted if n not in wheels]

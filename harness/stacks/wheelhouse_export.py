@@ -4,7 +4,6 @@ For a GPU machine that has its own Python with torch and transformers and reache
 """
 
 import hashlib
-import re
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
@@ -14,27 +13,28 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from harness.abandoned import work_folder
-from harness.errors import InputError
+from harness.commit import commit_of
+from harness.errors import ConfigError, InputError
 from harness.locations import PACKAGE
 from harness.record import write_json_atomically
+from harness.stacks.beside import Beside
 from harness.stacks.stack import Stack
+from harness.stacks.stacks_file import Override
 from harness.stacks.uv_tool import run_uv
+from harness.stacks.wheel_downloads import Downloads, described
 from harness.stacks.wheelhouse import MACHINE, MANIFEST, Manifest, Wheel, comes_with_torch
 
 Say = Callable[[str], None]
 
 SCRIPT = "gate.sh"
-_BASE = {"torch", "torchvision", "triton"}
-"""The machine's, whatever its list says: a wheel of torch is what this is to avoid."""
 _NOT_NEEDED_THERE = {"pypi-simple", "uv"}
 """They ask registries; a cell that runs from a wheelhouse needs none."""
-_GLIBC = range(5, 40)
 
 _SCRIPT = """\
 #!/usr/bin/env bash
 # Run the harness from this wheelhouse over the machine's own Python:
-#   bash gate.sh harness run CELL...      or: bash gate.sh pytest tests/matrix
-# GATE_SECONDS ends it as Ctrl-C does; the same command goes on where it was.
+#   bash gate.sh harness window --minutes 9      or: bash gate.sh harness run CELL...
+# GATE_SECONDS ends any command as Ctrl-C does; the same command goes on where it was.
 set -euo pipefail
 house="$(cd "$(dirname "${{BASH_SOURCE[0]}}")" && pwd)"
 python="${{GATE_PYTHON:-python3}}"
@@ -48,12 +48,18 @@ if [ ! -e "$env/done" ]; then
   touch "$env/done"
 fi
 export HARNESS_WHEELHOUSE="$house"
-exec timeout --foreground --signal=INT --kill-after=30 "${{GATE_SECONDS:-0}}" "$env/bin/python" -m "$@"
+# -P: the harness of this wheelhouse, also in the folder of another.
+exec timeout --foreground --signal=INT --kill-after=30 "${{GATE_SECONDS:-0}}" "$env/bin/python" -P -m "$@"
 """
 
 
 def export(
-    stacks: Sequence[Stack], house: Path, python: str, beside: Path | None, say: Say
+    stacks: Sequence[Stack],
+    house: Path,
+    python: str,
+    beside: Beside,
+    say: Say,
+    overrides: Sequence[Override] = (),
 ) -> Manifest:
     """Download the wheels of stacks and of the harness that a machine lacks.
 
@@ -61,117 +67,71 @@ def export(
         stacks: By their locks, for a GPU.
         house: Where the files go; created if absent.
         python: Of the machine, `3.12`. x86-64 Linux.
-        beside: What the machine has: names or `NAME==VERSION`, one a line as `pip freeze` prints
-            them. None: torch, torchvision and Triton alone.
+        beside: What the machine has.
         say: Told of progress.
+        overrides: Versions in place of those of every lock that has the package.
 
     Raises:
-        InputError: `beside` is not there.
+        ConfigError: An override that is no NAME==VERSION.
         StackBuildError: A wheel cannot be had; ends with pip's words.
     """
-    there = _names(beside) | _BASE
     house.mkdir(parents=True, exist_ok=True)
-    own = _Downloads(house, python)
-    wheels = {}
+    forced, downloads, wheels = dict(map(_pin, overrides)), Downloads(house, python), {}
     for stack in stacks:
+        wanted = stack.versions | {n: v for n, v in forced.items() if n in stack.versions}
         pins = {
             name: version
-            for name, version in stack.versions.items()
-            if name not in there and not comes_with_torch(name)
+            for name, version in wanted.items()
+            if not beside.serves(name, version) and not comes_with_torch(name)
         }
-        say(f"{stack.name}: {len(pins)} of {len(stack.versions)} packages are not on the machine")
-        wheels[stack.name] = own.fetch(pins)
-    needed = {name: v for name, v in _own_requirements(python).items() if name not in there}
+        say(f"{stack.name}: {len(pins)} of {len(wanted)} packages are not on the machine")
+        if lacking := beside.lacks_of_torch(wanted):
+            say(f"{stack.name} needs {', '.join(lacking)}, which the machine's list has not")
+        wheels[stack.name] = downloads.fetch(pins)
+    needed = _own_requirements(python, beside)
     say(f"harness: {len(needed)} packages")
-    harness = (*own.fetch(needed), _build_harness(house))
-    manifest = Manifest(python=python, harness=harness, stacks=wheels)
+    manifest = Manifest(
+        python=python,
+        commit=commit_of(PACKAGE.parent),
+        harness=(*downloads.fetch(needed), _build_harness(house)),
+        stacks=wheels,
+        overrides={_pin(override)[0]: override.reason for override in overrides},
+    )
     write_json_atomically(house / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
-    files = " ".join(f'"$house"/{shlex.quote(wheel.file)}' for wheel in harness)
+    files = " ".join(f'"$house"/{shlex.quote(wheel.file)}' for wheel in manifest.harness)
     digest = hashlib.sha256(manifest.model_dump_json().encode()).hexdigest()[:12]
     script = _SCRIPT.format(wheels=files, machine=MACHINE, digest=digest)
     (house / SCRIPT).write_text(script, encoding="utf-8")
     return manifest
 
 
-class _Downloads:
-    """Fetches each wheel once."""
-
-    def __init__(self, house: Path, python: str) -> None:
-        self._house = house
-        self._platform = [
-            f"--platform={tag}_x86_64"
-            for tag in (*(f"manylinux_2_{n}" for n in _GLIBC), "manylinux2014", "manylinux1")
-        ]
-        self._python = python
-
-    def fetch(self, pins: dict[str, str]) -> tuple[Wheel, ...]:
-        """Return a wheel for each package, from the folder where it is there already."""
-        missing = [f"{n}=={v}" for n, v in pins.items() if self._find(n, v) is None]
-        if missing:
-            # uv installs and does not download: pip does, with the user's own configuration.
-            run_uv(
-                *("run", "--quiet", "--no-project", "--with", "pip", "python", "-m", "pip"),
-                *("download", "--quiet", "--no-deps", "--only-binary=:all:"),
-                f"--python-version={self._python}",
-                *("--implementation=cp", *self._platform, f"--dest={self._house.resolve()}"),
-                *missing,
-                purpose=f"download {len(missing)} wheels for Python {self._python}",
-            )
-        return tuple(self._wheel(name, version) for name, version in pins.items())
-
-    def _find(self, name: str, version: str) -> Path | None:
-        for file in self._house.glob("*.whl"):
-            found, at, *_ = parse_wheel_filename(file.name)
-            if found == name and str(at) == version:
-                return file
-        return None
-
-    def _wheel(self, name: str, version: str) -> Wheel:
-        file = self._find(name, version)
-        if file is None:
-            raise InputError(f"no wheel of {name} {version} came for Python {self._python}.")
-        return _described(name, version, file)
+def _pin(override: Override) -> tuple[str, str]:
+    name, equals, version = override.requirement.partition("==")
+    if not equals:
+        raise ConfigError(f"{override.requirement!r}: an override is NAME==VERSION.")
+    return str(canonicalize_name(name)), version
 
 
-def _described(name: str, version: str, file: Path) -> Wheel:
-    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
-    return Wheel(package=name, version=version, file=file.name, sha256=sha256)
-
-
-def _names(beside: Path | None) -> set[str]:
-    if beside is None:
-        return set()
-    try:
-        text = beside.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(
-            f"cannot read {beside}: {error.strerror}. On the machine: pip freeze > FILE."
-        ) from error
-    words = re.split(r"[\s,]+", re.sub(r"#.*", "", text))
-    return {canonicalize_name(re.split(r"[=<>~!@\[]", word)[0]) for word in words if word}
-
-
-def _own_requirements(python: str) -> dict[str, str]:
-    """Return what the harness needs, by name, at the versions that it runs with here."""
+def _own_requirements(python: str, beside: Beside) -> dict[str, str]:
+    """Return what the harness needs and the machine lacks, at the versions that it runs with here."""
     environment: dict[str, str] = {"python_version": python, "extra": ""}
-    found: dict[str, str] = {}
-    open_names = ["gemma-lora-gate"]
-    while open_names:
-        name = open_names.pop()
+    needed: dict[str, str] = {}
+    waiting = [Requirement("gemma-lora-gate")]
+    while waiting:
+        requirement = waiting.pop()
+        name = str(canonicalize_name(requirement.name))
+        # What the machine has came with its own needs; those of the version here are none of it.
+        if name in needed or name in _NOT_NEEDED_THERE or beside.meets(name, requirement.specifier):
+            continue
         try:
             package = distribution(name)
         except PackageNotFoundError:
             continue  # Of another platform, or of another Python.
-        for text in package.requires or ():
-            requirement = Requirement(text)
-            wanted = canonicalize_name(requirement.name)
-            applies = requirement.marker is None or requirement.marker.evaluate(environment)
-            if applies and wanted not in found and wanted not in _NOT_NEEDED_THERE:
-                found[wanted] = ""
-                open_names.append(wanted)
-        found[canonicalize_name(name)] = package.version
-    del found["gemma-lora-gate"]
-    return {name: version for name, version in sorted(found.items()) if version}
+        needed[name] = package.version
+        wanted = map(Requirement, package.requires or ())
+        waiting += [r for r in wanted if r.marker is None or r.marker.evaluate(environment)]
+    del needed["gemma-lora-gate"]
+    return dict(sorted(needed.items()))
 
 
 def _build_harness(house: Path) -> Wheel:
@@ -190,7 +150,7 @@ def _build_harness(house: Path) -> Wheel:
         name, version, *_ = parse_wheel_filename(built.name)
         target = house / built.name
         target.write_bytes(built.read_bytes())
-    return _described(name, str(version), target)
+    return described(name, str(version), target)
 
 
 def stacks_of(matrix_releases: Iterable[str]) -> list[str]:

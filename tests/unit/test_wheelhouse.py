@@ -1,15 +1,20 @@
 import json
 import platform
 import subprocess
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.errors import ConfigError, InputError, StackBuildError, UnknownStackError
-from harness.stacks import environments, wheelhouse, wheelhouse_export
+from harness.stacks import beside as beside_of
+from harness.stacks import environments, wheel_downloads, wheelhouse, wheelhouse_export
 from harness.stacks import stack as stacks
+from harness.stacks.beside import Beside
 from harness.stacks.stack import Stack, load_stack
+from harness.stacks.stacks_file import Override
 from harness.stacks.wheelhouse import Manifest, Wheel
 
 HERE = ".".join(platform.python_version_tuple()[:2])
@@ -149,25 +154,106 @@ def downloads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         return ""
 
     monkeypatch.setattr(wheelhouse_export, "run_uv", run_uv)
+    monkeypatch.setattr(wheel_downloads, "run_uv", run_uv)
     return commands
 
 
+def list_of(tmp_path: Path, text: str) -> Beside:
+    (tmp_path / "freeze.txt").write_text(text)
+    return beside_of.read(tmp_path / "freeze.txt")
+
+
+def export(
+    house: Path, beside: Beside, overrides: Sequence[Override] = (), stack: Stack | None = None
+) -> Manifest:
+    return wheelhouse_export.export([stack or locked()], house, "3.12", beside, print, overrides)
+
+
 def test_what_the_machine_has_is_left_out(tmp_path: Path, downloads: list[tuple[str, ...]]) -> None:
-    beside = tmp_path / "freeze.txt"
-    beside.write_text("TRL==1.14.0\npydantic-core==2.0  # a comment\nlocal @ file:///x\n")
-    made = wheelhouse_export.export([locked()], tmp_path / "house", "3.12", beside, print)
+    beside = list_of(tmp_path, "TRL\npsutil==99  # a comment\nlocal @ file:///x\n")
+    made = export(tmp_path / "house", beside)
     assert [w.package for w in made.stacks[RELEASE]] == ["unsloth"]
     names = {w.package for w in made.harness}
     assert {"gemma-lora-gate", "pydantic", "platformdirs"} <= names
-    assert not {"trl", "pydantic-core", "uv", "torch"} & names
+    assert not {"trl", "psutil", "uv", "torch"} & names
     assert any("--python-version=3.12" in command for command in downloads)
+
+
+def test_what_decides_how_a_fine_tune_runs_comes_as_the_lock_has_it(
+    tmp_path: Path, downloads: list[tuple[str, ...]]
+) -> None:
+    other, same = list_of(tmp_path, "trl==1.14.0"), list_of(tmp_path, "trl==1.15.0")
+    assert "trl" in {w.package for w in export(tmp_path, other).stacks[RELEASE]}
+    assert "trl" not in {w.package for w in export(tmp_path, same).stacks[RELEASE]}
+
+
+def test_what_only_carries_the_fine_tune_stays_the_machines(
+    tmp_path: Path, downloads: list[tuple[str, ...]]
+) -> None:
+    stack = replace(locked(), lock="numpy==2.4.6 --hash=a\nunsloth==2026.10.9 --hash=b\n")
+    made = export(tmp_path, list_of(tmp_path, "numpy==2.5.2"), stack=stack)
+    assert [w.package for w in made.stacks[RELEASE]] == ["unsloth"]
+
+
+def test_a_package_of_the_machine_keeps_what_came_with_it(
+    tmp_path: Path, downloads: list[tuple[str, ...]]
+) -> None:
+    """pydantic wants one pydantic-core: that of another pydantic beside it would not import."""
+    made = export(tmp_path, list_of(tmp_path, "pydantic==2.99.0\npydantic-core==2.99.1"))
+    assert not {"pydantic", "pydantic-core"} & {w.package for w in made.harness}
+
+
+def test_a_package_of_the_machine_that_is_too_old_for_the_harness_is_brought(
+    tmp_path: Path, downloads: list[tuple[str, ...]]
+) -> None:
+    made = export(tmp_path, list_of(tmp_path, "pydantic==1.10.0"))
+    assert "pydantic" in {w.package for w in made.harness}
+
+
+def test_an_override_is_brought_in_place_of_the_locks_and_said_with_its_reason(
+    tmp_path: Path, downloads: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overrides = [
+        Override(requirement="trl==9.9", reason="the card's CUDA"),
+        Override(requirement="absent==1", reason="no lock has it"),
+    ]
+    made = wheelhouse_export.export([locked()], tmp_path, HERE, Beside({}), print, overrides)
+    assert [w.version for w in made.stacks[RELEASE] if w.package == "trl"] == ["9.9"]
+    assert "absent" not in {w.package for w in made.stacks[RELEASE]}
+    monkeypatch.setattr(wheelhouse, "machine_versions", lambda: {"torch": "2.14.1"})
+    said = wheelhouse.stack(locked(), tmp_path).overrides
+    assert "trl 9.9 in place of 1.15.0: the card's CUDA" in said
+
+
+def test_what_of_torch_the_machine_lacks_is_said_at_the_desk(
+    tmp_path: Path, downloads: list[tuple[str, ...]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    export(tmp_path, list_of(tmp_path, "numpy==2.5.2"))
+    assert f"{RELEASE} needs torch, which the machine's list has not" in capsys.readouterr().out
+    export(tmp_path, list_of(tmp_path, "torch==2.11.0"))
+    assert "needs torch" not in capsys.readouterr().out
+
+
+def test_an_override_without_a_version_is_refused(
+    tmp_path: Path, downloads: list[tuple[str, ...]]
+) -> None:
+    with pytest.raises(ConfigError, match="NAME==VERSION"):
+        export(tmp_path, Beside({}), [Override(requirement="trl", reason="why")])
+
+
+def test_the_manifest_names_the_commit_of_the_harness_or_none(
+    tmp_path: Path, downloads: list[tuple[str, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheelhouse_export, "commit_of", lambda tree: "c0ffee")
+    export(tmp_path, Beside({}))
+    assert wheelhouse.read_manifest(tmp_path).commit == "c0ffee"
 
 
 def test_export_again_downloads_nothing_twice(
     tmp_path: Path, downloads: list[tuple[str, ...]]
 ) -> None:
     for _ in range(2):
-        wheelhouse_export.export([locked()], tmp_path, "3.12", None, print)
+        export(tmp_path, Beside({}))
     fetched = [command for command in downloads if command[0] == "run"]
     assert len(fetched) == 2  # the stack's, the harness's
 
@@ -175,7 +261,7 @@ def test_export_again_downloads_nothing_twice(
 def test_the_script_installs_the_harness_and_names_the_house(
     tmp_path: Path, downloads: list[tuple[str, ...]]
 ) -> None:
-    wheelhouse_export.export([locked()], tmp_path, "3.12", None, print)
+    export(tmp_path, Beside({}))
     script = tmp_path / wheelhouse_export.SCRIPT
     assert '"$house"/gemma_lora_gate-0.1.0-py3-none-any.whl' in script.read_text()
     subprocess.run(["bash", "-n", script], check=True)
@@ -183,4 +269,4 @@ def test_the_script_installs_the_harness_and_names_the_house(
 
 def test_a_missing_list_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="pip freeze"):
-        wheelhouse_export.export([], tmp_path, "3.12", tmp_path / "nowhere", print)
+        beside_of.read(tmp_path / "nowhere")
