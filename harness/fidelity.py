@@ -5,12 +5,15 @@ and tensors live on the CPU in the one and on the GPU in the other.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from harness.comparison import relative
+from harness.matrix import Cell
+from harness.models.gemma3 import published
 from harness.profiles import EMULATED, OVER
+from harness.recipe import parse_recipe
 from harness.record import Record
 
 _DECISIONS = {
@@ -82,7 +85,7 @@ def pair(records: Iterable[Record]) -> list[Pairing]:
     emulated: dict[tuple[str, ...], Record] = {}
     real: dict[tuple[str, ...], Record] = {}
     for record in sorted(records, key=lambda record: record.started_at):
-        if record.status == "COMPLETED" and record.fault is None and not record.extras:
+        if _is_usable(record):
             side = real if record.hardware.on_gpu else emulated
             side[_experiment(record)] = record
     return [
@@ -92,9 +95,37 @@ def pair(records: Iterable[Record]) -> list[Pairing]:
     ]
 
 
+def without_counterpart(records: Sequence[Record]) -> list[Cell]:
+    """Return the emulated cells that the ones measured on a GPU lack beside them.
+
+    Of Unsloth and the tiny models: the reference has no GPU code path of its own, and a true shape is beyond a CPU.
+    """
+    paired = {(p.name, p.real.recipe_digest) for p in pair(records)}
+    found: dict[str, Cell] = {}
+    for record in records:
+        if _is_usable(record) and record.hardware.on_gpu and _fits_a_cpu(record):
+            stack, _, dtype, name = record.cell_id.split("/", 3)
+            card = shown_card(record)
+            recipe = parse_recipe({**record.recipe, "name": name})
+            if (f"{stack}/{card}/{dtype}/{name}", record.recipe_digest) not in paired:
+                cell = Cell(stack, f"{card}{EMULATED}", dtype, recipe)
+                found[cell.id] = cell
+    return list(found.values())
+
+
 def shown_card(record: Record) -> str:
     """Return the card that the library saw, `t4` of `t4-over-h200`."""
     return record.hardware.name.removesuffix(EMULATED).partition(OVER)[0]
+
+
+def _is_usable(record: Record) -> bool:
+    return record.status == "COMPLETED" and record.fault is None and not record.extras
+
+
+def _fits_a_cpu(record: Record) -> bool:
+    model = str(record.recipe.get("model", ""))
+    tiny = model.startswith("fixture:") and model.removeprefix("fixture:") not in published()
+    return tiny and record.stack.family == "unsloth"
 
 
 def _experiment(record: Record) -> tuple[str, ...]:

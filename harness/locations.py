@@ -20,6 +20,13 @@ def _fixtures() -> Path:
 FIXTURES = _fixtures()
 
 
+def shipped(path: Path) -> Path:
+    """Return where a file is: `fixtures/NAME` names the shipped one where there is no checkout, too."""
+    ours = FIXTURES / path.name
+    is_ours = path.parent == Path("fixtures") and not path.exists() and ours.exists()
+    return ours if is_ours else path
+
+
 def cache_dir() -> Path:
     """Return the folder of built stacks and fixtures; HARNESS_CACHE overrides the user's cache."""
     override = os.environ.get("HARNESS_CACHE")

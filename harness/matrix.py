@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from harness.errors import ConfigError, SelectionError
-from harness.locations import FIXTURES
+from harness.locations import FIXTURES, shipped
 from harness.profiles import OVER
 from harness.recipe import Recipe, digest, parse_recipe, parse_words
 from harness.stacks.kept_locks import MARK, is_kept
@@ -228,7 +228,7 @@ def load_matrix(
     Raises:
         ConfigError: Not TOML, an unknown key, a value out of range; the message names it.
     """
-    file = read_model(path, _MatrixFile, "the matrix")
+    file = read_model(shipped(path), _MatrixFile, "the matrix")
     if file.version != 1:
         raise ConfigError(f"{path}: schema = {file.version}; this harness reads schema 1.")
     return Matrix(file, path, gpus, overrides)

@@ -1,6 +1,5 @@
 """Approve runs as a baseline: run repeats alone on the machine, refuse what is unfit, say what moved."""
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from harness.baselines import undisturbed
 from harness.baselines.bands import MIN_REPEATS
 from harness.baselines.baseline import Approval, Baseline, experiment_of, from_records
 from harness.checks import Context, judge_all
+from harness.commit import clean_commit
 from harness.conditions import disturbances
 from harness.dispatch.dispatcher import Run
 from harness.errors import BaselineError
@@ -60,15 +60,12 @@ def update(
             are unfit: see `examine`.
         StorageError: A file cannot be written.
     """
-    if not reason.strip():
-        raise BaselineError(
-            "a baseline needs a reason: it is what a reviewer reads. Give --reason."
-        )
+    _refuse_without_reason(reason)
     if runs < MIN_REPEATS:
         raise BaselineError(
             f"--runs {runs}: fewer than {MIN_REPEATS} say nothing of the spread between processes."
         )
-    _refuse_two_releases(cells)
+    _refuse_two_releases({cell.id: parse_name(cell.stack)[0] for cell in cells})
     commit = clean_commit(PACKAGE.parent)
     wanted = [Run(plan.once(cell).experiment, repeat) for repeat in range(runs) for cell in cells]
     results = undisturbed.execute(plan, wanted, console, RECORDS)
@@ -80,38 +77,56 @@ def update(
     return [_write(baseline, unanswered, reason, commit) for baseline, unanswered in found]
 
 
-def _refuse_two_releases(cells: Sequence[Cell]) -> None:
-    known: dict[str, str] = {}
-    for cell in cells:
-        experiment = experiment_of(cell.id, parse_name(cell.stack)[0])
-        if (other := known.setdefault(experiment, cell.id)) != cell.id:
-            raise BaselineError(
-                f"{other} and {cell.id} share one baseline, {experiment}: it is what releases are "
-                "compared with. Approve one of them."
-            )
+def approve(
+    records: Sequence[Record], commit: str, reason: str, cell_ids: Sequence[str] = ()
+) -> list[Update]:
+    """Write baselines of runs that another machine brought back; all of them are fit, or no file is written.
 
-
-def clean_commit(tree: Path) -> str:
-    """Return the commit of a work tree that has no changes but to baselines.
+    Args:
+        records: Repeats, of one or more cells; the reference stack's among them give the ratios.
+        commit: Of the harness that measured them.
+        reason: Why the former figures no longer hold.
+        cell_ids: Which cells; all of them without one.
 
     Raises:
-        BaselineError: The tree has changes or is no git work tree: nobody could run these figures again.
+        BaselineError: No reason, no commit, a cell without records, two releases of one experiment, or runs
+            that are unfit: see `examine`.
+        StorageError: A file cannot be written.
     """
-    try:
-        commit = _git(tree, "rev-parse", "HEAD").strip()
-        changed = _git(tree, "status", "--porcelain", "--", ".", ":(exclude)fixtures/baselines")
-    except (OSError, subprocess.CalledProcessError) as error:
+    _refuse_without_reason(reason)
+    if not commit:
         raise BaselineError(
-            f"{tree} is no git work tree ({error}): a baseline names the commit that it was measured "
-            "with. Use a checkout."
-        ) from error
-    if changed:
-        files = ", ".join(line[3:] for line in changed.splitlines()[:5])
-        raise BaselineError(
-            f"the work tree has changes ({files}): a baseline names the commit that it was measured "
-            "with. Commit or stash them."
+            "nobody says which commit of the harness measured these records, so that nobody could run "
+            "them again. Export the wheelhouse from a clean checkout, or measure in one."
         )
-    return commit
+    by_cell: dict[str, list[Record]] = {}
+    for record in records:
+        by_cell.setdefault(record.cell_id, []).append(record)
+    if missing := [cell_id for cell_id in cell_ids if cell_id not in by_cell]:
+        raise BaselineError(f"no repeats of {missing[0]}; there are some of {', '.join(by_cell)}.")
+    chosen = {cell_id: by_cell[cell_id] for cell_id in cell_ids or by_cell}
+    _refuse_two_releases({name: group[0].stack.family for name, group in chosen.items()})
+    beside = references(records)
+    found = [examine(group, beside) for group in chosen.values()]
+    return [_write(baseline, unanswered, reason, commit) for baseline, unanswered in found]
+
+
+def _refuse_without_reason(reason: str) -> None:
+    if not reason.strip():
+        raise BaselineError(
+            "a baseline needs a reason: it is what a reviewer reads. Give --reason."
+        )
+
+
+def _refuse_two_releases(families: Mapping[str, str]) -> None:
+    known: dict[str, str] = {}
+    for cell_id, family in families.items():
+        experiment = experiment_of(cell_id, family)
+        if (other := known.setdefault(experiment, cell_id)) != cell_id:
+            raise BaselineError(
+                f"{other} and {cell_id} share one baseline, {experiment}: it is what releases are "
+                "compared with. Approve one of them."
+            )
 
 
 def examine(
@@ -182,8 +197,3 @@ def _named(baseline: Baseline) -> str:
         return baseline.release
     approval = baseline.approval
     return f"{baseline.release} at {approval.commit[:12]}, {approval.approved_at[:10]}"
-
-
-def _git(tree: Path, *words: str) -> str:
-    done = subprocess.run(["git", "-C", tree, *words], capture_output=True, text=True, check=True)
-    return done.stdout

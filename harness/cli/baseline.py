@@ -1,20 +1,23 @@
 """`harness baseline`: approve figures, list and show what was approved."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from harness.baselines import files as baseline_files
 from harness.baselines.baseline import experiment_of
-from harness.baselines.update import update
+from harness.baselines.update import RECORDS, approve, update
 from harness.cli.options import Data, MatrixFile, Scale
 from harness.cli.terminal import console, interruptible
 from harness.errors import InputError
+from harness.kept_records import newest, read_folders
 from harness.locations import baselines_dir
 from harness.matrix import DEFAULT_MATRIX, Overrides
 from harness.plan import Options, Plan
 from harness.reports import baselines as tables
 from harness.stacks.stack import parse_name
+from harness.window import kept
 
 app = typer.Typer(
     help="What throughput, start-up and memory are compared with.", no_args_is_help=True
@@ -37,6 +40,21 @@ def update_baselines(
     with interruptible("no baseline was written"):
         done = update(plan, cells, runs, reason, console)
     for one in done:
+        console.print(tables.render_update(one), soft_wrap=True)
+
+
+@app.command("approve")
+def approve_baselines(
+    folder: Annotated[Path, typer.Argument(help="What `harness window` brought back, unpacked.")],
+    cell_ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[CELL...]", help="All of its repeats without.")
+    ] = None,
+    *,
+    reason: Annotated[str, typer.Option(help="Why the former figures no longer hold.")],
+) -> None:
+    """Approve repeats that another machine brought back: a file to review and commit; train nothing."""
+    records = newest(read_folders([folder / RECORDS]))
+    for one in approve(records, kept.commit_in(folder), reason, cell_ids or ()):
         console.print(tables.render_update(one), soft_wrap=True)
 
 

@@ -8,9 +8,10 @@ import typer
 
 from harness.cli.options import MatrixFile
 from harness.dependency_update import update as updates
-from harness.matrix import DEFAULT_MATRIX, Overrides, split_releases
+from harness.matrix import DEFAULT_MATRIX, Overrides, load_matrix, split_releases
 from harness.plan import Options, Plan
-from harness.runners import DEFAULT_RUNNERS, jobs, read_runners, split_patterns
+from harness.profiles import profile
+from harness.runners import DEFAULT_RUNNERS, jobs, read_runners, select, split_patterns
 
 
 def cells(
@@ -21,6 +22,10 @@ def cells(
     ] = None,
     chosen: Annotated[
         str | None, typer.Option("--cells", help="HARDWARE/DTYPE/RECIPE patterns, as A,B.")
+    ] = None,
+    gpu: Annotated[
+        str | None,
+        typer.Option(help="Cards of a machine elsewhere in place of this one's, as A,B."),
     ] = None,
     runners: Annotated[
         Path, typer.Option(help="Runners of your CI, for --json.")
@@ -40,9 +45,15 @@ def cells(
         given = moved.releases
     overrides = Overrides(releases=given)
     if as_json:
-        found = jobs(read_runners(runners), matrix, overrides, split_patterns(chosen))
-        typer.echo(json.dumps({"include": [job.entry() for job in found]}))
+        work = jobs(read_runners(runners), matrix, overrides, split_patterns(chosen))
+        typer.echo(json.dumps({"include": [job.entry() for job in work]}))
         return
-    plan = Plan(Options(matrix, overrides))
-    for cell in plan.select(split_patterns(chosen)):
+    patterns = split_patterns(chosen)
+    if gpu:
+        cards = [profile(slug).slug for slug in split_patterns(gpu)]
+        there = load_matrix(matrix, cards, overrides)
+        found = select(there, there.cells, patterns)
+    else:
+        found = Plan(Options(matrix, overrides)).select(patterns)
+    for cell in found:
         typer.echo(cell.id)

@@ -15,6 +15,7 @@ from harness.cli.doctor import doctor
 from harness.cli.explain import explain
 from harness.cli.faults import faults
 from harness.cli.fidelity import fidelity
+from harness.cli.figures import figures
 from harness.cli.history import history
 from harness.cli.relations import relations
 from harness.cli.report import report
@@ -22,6 +23,7 @@ from harness.cli.run import run
 from harness.cli.schema import schema
 from harness.cli.sensitivity import sensitivity
 from harness.cli.upgrade import upgrade
+from harness.cli.window import window
 from harness.errors import HarnessError
 
 app = typer.Typer(
@@ -43,6 +45,8 @@ for _command in (
     sensitivity,
     doctor,
     history,
+    window,
+    figures,
     fidelity,
     schema,
 ):

@@ -12,3 +12,4 @@ Scale = Annotated[str | None, typer.Option(help="An entry of the matrix file's t
 Jobs = Annotated[int | None, typer.Option(help="Cells at once, at most.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds for one cell.")]
 Fresh = Annotated[bool, typer.Option(help="Run finished cells again.")]
+Out = Annotated[Path | None, typer.Option(help="Write the table here, too.")]

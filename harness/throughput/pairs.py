@@ -90,6 +90,31 @@ def compare(contest: Contest, console: Console, *, fresh: bool = False) -> Answe
         return _until_clear(contest, series, console)
 
 
+def kept_answers(folder: Path) -> list[Answer]:
+    """Return what the comparisons that a folder keeps say so far, whatever machine measured them.
+
+    Args:
+        folder: With a folder `throughput` at any depth.
+
+    Raises:
+        CorruptRecordError: Kept pairs that cannot be read.
+    """
+    kept = [_read(path) for path in sorted(folder.rglob("throughput/*.json"))]
+    return [Answer(one, decide_all(one.pairs, Design())) for one in kept if one.pairs]
+
+
+def is_decided(contest: Contest) -> bool:
+    """Whether the kept pairs give a clear decision, or are as many as the design takes.
+
+    Raises:
+        CorruptRecordError: The kept pairs cannot be read.
+    """
+    if not contest.file.exists():
+        return False
+    found = _read(contest.file).pairs
+    return len(found) >= contest.design.max_pairs or _is_clear(decide_all(found, contest.design))
+
+
 def _until_clear(contest: Contest, series: Series, console: Console) -> Answer:
     if kept := len(series.pairs):
         console.print(Text(f"  {kept} pairs measured by an earlier run, reused"))

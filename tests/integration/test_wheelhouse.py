@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from harness.cli.main import app
+from harness.kept_records import read_folders
 from harness.record import Record, read_record
 from harness.stacks import environments
 from harness.stacks.stack import load_stack
@@ -44,21 +45,21 @@ def house(machine: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def gate(
-    house: Path, machine: Path, tmp_path: Path, seconds: int
+    house: Path, machine: Path, tmp_path: Path, seconds: int, *words: str, reports: str = "reports"
 ) -> "subprocess.CompletedProcess[str]":
-    """Run the one command there, with every registry out of reach."""
+    """Run a command there, the cell's without words, with every registry out of reach."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     environment = {
         **kept,
         "GATE_PYTHON": str(machine),
         "GATE_SECONDS": str(seconds),
         "HARNESS_CACHE": str(tmp_path / "cache"),
-        "HARNESS_REPORTS": str(tmp_path / "reports"),
+        "HARNESS_REPORTS": str(tmp_path / reports),
         "PIP_INDEX_URL": "http://127.0.0.1:9/simple",
         "UV_INDEX_URL": "http://127.0.0.1:9/simple",
     }
     return subprocess.run(
-        ["bash", house / "gate.sh", "harness", "run", CELL],
+        ["bash", house / "gate.sh", "harness", *(words or ("run", CELL))],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -81,6 +82,39 @@ def test_one_command_trains_and_the_next_window_goes_on(
     again = gate(house, machine, tmp_path, seconds=300)
     assert again.returncode == 0
     assert the_record(tmp_path / "reports") == record
+
+
+PARTS = f"""
+schema = 1
+[[parts]]
+name = "first"
+matrix = "matrix.toml"
+cells = ["{CELL}"]
+seconds = 20
+[[parts]]
+name = "for the next window"
+matrix = "matrix.toml"
+cells = ["{CELL}+seed=1"]
+seconds = 120
+"""
+
+
+def test_two_windows_on_bare_machines_measure_everything_once(
+    house: Path, machine: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "parts.toml").write_text(PARTS)
+    keep = tmp_path / "window.tgz"
+    words = ["window", "--parts", "parts.toml", "--kept", str(keep), "--minutes"]
+    first = gate(house, machine, tmp_path, 0, *words, "2")
+    assert first.returncode == 19, first.stdout + first.stderr
+    measured = the_record(tmp_path / "reports")
+    assert measured.status == "COMPLETED"
+    assert keep.stat().st_size < 64 * 1024
+    second = gate(house, machine, tmp_path, 0, *words, "9", reports="another machine's")
+    assert second.returncode == 0, second.stdout + second.stderr
+    records = {r.cell_id: r for r in read_folders([tmp_path / "another machine's"])}
+    assert records[CELL] == measured
+    assert records[f"{CELL}+seed=1"].status == "COMPLETED"
 
 
 def the_record(reports: Path) -> Record:

@@ -9,13 +9,14 @@ from typer.testing import CliRunner
 from harness.baselines import update as baseline_update
 from harness.baselines.baseline import from_records
 from harness.baselines.files import find, write
-from harness.baselines.update import approved, clean_commit, differences, examine, update
+from harness.baselines.update import approve, approved, differences, examine, update
 from harness.cli import baseline as cli_baseline
 from harness.cli.main import app
+from harness.commit import clean_commit, commit_of
 from harness.dispatch.dispatcher import Result
 from harness.errors import EXIT_CODES, BaselineError
 from harness.matrix import load_matrix
-from harness.record import Conditions, Record
+from harness.record import Conditions, Record, write_record
 from tests.unit.records import NAN, evaluations, make_record, steps
 
 CELL = "reference-2026.10.9/cpu/float32/mild"
@@ -189,3 +190,66 @@ def test_commands_show_what_was_approved(folder: Path, monkeypatch: pytest.Monke
 
 def test_the_exit_code_is_documented() -> None:
     assert "must not become a baseline" in EXIT_CODES[20]
+
+
+# --- from records that another machine brought back
+
+
+@pytest.fixture
+def brought_back(tmp_path: Path, folder: Path) -> Path:
+    """What a window on a clean checkout gives."""
+    back = tmp_path / "back"
+    for record in repeats():
+        write_record(record, back / "baselines" / f"{record.repeat}.json")
+    (back / "window.json").write_text('{"commit": "c0ffee"}')
+    return back
+
+
+def approve_command(back: Path, *words: str) -> Any:
+    return CliRunner().invoke(app, ["baseline", "approve", str(back), *words])
+
+
+def test_repeats_from_another_machine_become_its_baseline(brought_back: Path, folder: Path) -> None:
+    done = approve_command(brought_back, "--reason", "first of the card")
+    assert done.exit_code == 0, done.output
+    found = find(repeats()[0], folder)
+    assert found is not None
+    assert found.approval is not None
+    assert (found.approval.commit, found.approval.reason) == ("c0ffee", "first of the card")
+
+
+def test_records_beside_the_repeats_are_no_repeats(brought_back: Path, folder: Path) -> None:
+    write_record(repeats(4)[3], brought_back / "records" / "3.json")
+    assert approve_command(brought_back, "--reason", "why").exit_code == 0
+    found = find(repeats()[0], folder)
+    assert found is not None
+    assert len(found.runs) == 3
+
+
+def test_records_of_an_unknown_commit_are_refused(brought_back: Path, folder: Path) -> None:
+    (brought_back / "window.json").write_text('{"commit": ""}')
+    refused = approve_command(brought_back, "--reason", "why")
+    assert isinstance(refused.exception, BaselineError)
+    assert "clean checkout" in str(refused.exception)
+    assert not folder.exists()
+
+
+def test_a_cell_that_was_not_repeated_is_named(brought_back: Path) -> None:
+    with pytest.raises(BaselineError, match=f"no repeats of other; there are some of {CELL}"):
+        approve(repeats(), "c0ffee", "why", ["other"])
+
+
+def test_unfit_repeats_from_another_machine_write_nothing(brought_back: Path, folder: Path) -> None:
+    disturbed = repeats(conditions=[Conditions(phase="train", cpu_others=0.5)])
+    with pytest.raises(BaselineError, match="disturbed"):
+        approve(disturbed, "c0ffee", "why")
+    with pytest.raises(BaselineError, match="needs a reason"):
+        approve(repeats(), "c0ffee", " ")
+    assert not folder.exists()
+
+
+def test_the_commit_of_a_tree_with_changes_is_none(tree: Path, tmp_path: Path) -> None:
+    assert commit_of(tree) == clean_commit(tree)
+    (tree / "code.py").write_text("2\n")
+    assert commit_of(tree) == ""
+    assert commit_of(tmp_path / "nowhere") == ""

@@ -3,9 +3,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from harness import plan
-from harness.errors import ConfigError, SelectionError, UnknownStackError
+from harness.cli.main import app
+from harness.errors import ConfigError, HardwareError, SelectionError, UnknownStackError
 from harness.hardware import detect
 from harness.locations import FIXTURES
 from harness.matrix import DEFAULT_MATRIX, Matrix, Overrides, load_matrix, split_releases
@@ -155,3 +157,38 @@ def test_a_matrix_without_a_cell_here_says_what_it_lacks(
     monkeypatch.setattr(plan, "detect", lambda: replace(detect(), gpus=()))
     with pytest.raises(SelectionError, match="all of them are for a CUDA GPU"):
         plan.Plan(plan.Options(file)).cells  # noqa: B018 - a property that refuses
+
+
+def test_a_shipped_matrix_is_named_the_same_without_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert load_matrix(Path("fixtures/gpu.toml"), ["h100"]).cells
+    (tmp_path / "fixtures").mkdir()
+    (tmp_path / "fixtures" / "gpu.toml").write_text("schema = 2")
+    with pytest.raises(ConfigError, match="releases"):
+        load_matrix(Path("fixtures/gpu.toml"))
+
+
+def test_the_cells_of_a_card_that_is_not_here_are_listed_and_chosen() -> None:
+    words = ["cells", "--matrix", str(FIXTURES / "gpu.toml"), "--gpu", "h200", "--cells"]
+    done = CliRunner().invoke(app, [*words, "h200/nf4/shape-4b-*"])
+    assert len(done.output.split()) == 2 * 3
+    assert "unsloth-2026.10.8/h200/nf4/shape-4b-16k" in done.output
+    assert CliRunner().invoke(app, [*words, "h200/nf4/shape-9b-*"]).exit_code != 0
+    unknown = CliRunner().invoke(app, ["cells", "--gpu", "x9"])
+    assert isinstance(unknown.exception, HardwareError)
+
+
+@pytest.mark.parametrize("size", ["270m", "1b", "4b"])
+@pytest.mark.parametrize("length", ["1k", "4k", "16k"])
+def test_each_true_shape_has_each_precision_on_two_releases_and_the_reference(
+    size: str, length: str
+) -> None:
+    ids = {cell.id for cell in load_matrix(FIXTURES / "gpu.toml", ["h100"]).cells}
+    wanted = {
+        f"unsloth-{release}/h100/{dtype}/shape-{size}-{length}"
+        for release in ("2026.10.8", "2026.10.9")
+        for dtype in ("bfloat16", "float16", "nf4")
+    }
+    assert {*wanted, f"reference-2026.10.9/h100/bfloat16/shape-{size}-{length}"} <= ids

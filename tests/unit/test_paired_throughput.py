@@ -11,11 +11,12 @@ from rich.console import Console
 
 from harness.errors import CorruptRecordError, SelectionError
 from harness.experiment import Experiment
+from harness.locations import reports_dir
 from harness.plan import Options, Plan
 from harness.reports.throughput import markdown, render
 from harness.throughput import pairs as paired_throughput
 from harness.throughput.answer import Answer
-from harness.throughput.pairs import Contest, compare
+from harness.throughput.pairs import Contest, compare, is_decided, kept_answers
 from harness.throughput.sequential import Design
 
 A = "reference-2026.10.9/cpu/float32/mild"
@@ -201,3 +202,29 @@ def test_the_table_fits_80_columns(machine: Machine) -> None:
 def test_emulated_hardware_is_labelled(machine: Machine) -> None:
     cells = ["unsloth-2026.10.8/t4-emulated/auto/mild", "unsloth-2026.10.9/t4-emulated/auto/mild"]
     assert "emulated: the times are not the card" in markdown(run(contest(*cells)), "c")
+
+
+def test_pairs_are_decided_when_a_look_is_clear_or_none_is_left(machine: Machine) -> None:
+    asked = contest()
+    assert not is_decided(asked)
+    machine.interrupt_after = 2
+    with pytest.raises(KeyboardInterrupt):
+        run(asked)
+    assert not is_decided(asked)
+    machine.interrupt_after = None
+    run(asked)
+    assert is_decided(asked)
+
+
+def test_pairs_that_do_not_tell_are_decided_at_the_last_look(machine: Machine) -> None:
+    machine.spread = (0.8, 1.25)
+    asked = contest(design=Design(max_pairs=4))
+    assert run(asked).exit_code == 19
+    assert is_decided(asked)
+
+
+def test_pairs_that_another_machine_kept_are_told_again(machine: Machine) -> None:
+    answer = run(contest())
+    (again,) = kept_answers(reports_dir())
+    assert again.sentence == answer.sentence
+    assert kept_answers(reports_dir() / "records") == []
