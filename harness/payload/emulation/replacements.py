@@ -7,6 +7,7 @@ itself in the record (`hardware.replaced`), so that nobody takes it for the rele
 import importlib.util
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -73,20 +74,31 @@ def _bitsandbytes() -> bool:
     "held against torch's, which is this environment's own",
 )
 def _torchvision() -> bool:
-    if not _installed("torchvision"):
+    if not _installed("torchvision") or not declare_torchvision_operators():
         return False
-    declare_torchvision_operators()
     # Unsloth's own switch. From 2026.2 on it refuses the day's torchvision beside a torch of another day.
     os.environ["UNSLOTH_SKIP_TORCHVISION_CHECK"] = "1"
     return True
 
 
-def declare_torchvision_operators() -> None:
-    """Let torchvision be imported where its library for CUDA does not load."""
+def declare_torchvision_operators() -> bool:
+    """Let torchvision be imported where its library for CUDA does not load; return whether it does not.
+
+    Where it loads, as beside a GPU machine's own torch, a second declaration would end the process.
+    """
+    spec = importlib.util.find_spec("torchvision")
+    if spec is not None and spec.origin is not None:
+        try:
+            torch.ops.load_library(str(Path(spec.origin).with_name("_C.so")))
+        except OSError:
+            pass
+        else:
+            return False
     for name in ("nms", "qnms"):
         torch.library.define(
             f"torchvision::{name}", "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
         )
+    return True
 
 
 @stand_in_for(
