@@ -105,7 +105,9 @@ def inspect_environment(stack: Stack, timeout_s: float = 600) -> Inspection:
     try:
         found = _FOUND.validate_json(result.stdout.rstrip().rsplit("\n", 1)[-1])
     except ValidationError as error:
-        return Inspection({}, {}, (f"its answer is none: {str(first_problem(error, 'answer'))[:300]}",))
+        return Inspection(
+            {}, {}, (f"its answer is none: {str(first_problem(error, 'answer'))[:300]}",)
+        )
     faults = [f"import {module}: {error}" for module, (_, error) in found.imports.items() if error]
     versions: dict[str, str] = {
         canonicalize_name(name): version for name, version in found.versions.items()
