@@ -92,10 +92,7 @@ class LocalDispatcher:
             except BaseException as error:
                 self._cancel.set()
                 pool.shutdown(wait=True, cancel_futures=True)
-                if isinstance(error, RuntimeError) and isinstance(
-                    error.__context__, KeyboardInterrupt
-                ):
-                    # CPython: Ctrl-C within Condition.wait can end as "release unlocked lock".
+                if _comes_of_ctrl_c(error):
                     raise KeyboardInterrupt from None
                 raise
 
@@ -177,3 +174,15 @@ class LocalDispatcher:
     def _unstarted(self, run: Run, error: HarnessError, phase: str) -> Record:
         kind = type(error).__name__
         return record_unstarted(run.experiment, self.machine, run.repeat, str(error), kind, phase)
+
+
+def _comes_of_ctrl_c(error: BaseException | None) -> bool:
+    """Whether an error was raised while Ctrl-C was handled.
+
+    CPython: within Condition.wait it can end as "release unlocked lock", and on the way out as more of them.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return True
+        error = error.__context__
+    return False

@@ -80,9 +80,9 @@ def test_ctrl_c_ends_a_harness_that_waits_for_another(scene: Scene, figures: Fig
                 break
         asked = time.monotonic()
         second.send_signal(signal.SIGINT)
-        second.communicate(timeout=LIMIT_S)
+        output = second.communicate(timeout=LIMIT_S)[0]
         took = time.monotonic() - asked
-        assert second.returncode == 2
+        assert second.returncode == 2, output
         assert first.poll() is None
     finally:
         first.kill()

@@ -28,12 +28,23 @@ def dispatcher(folder: Path, plan: Plan) -> LocalDispatcher:
     return LocalDispatcher(RecordStore(folder), plan.machine, progress)
 
 
+def _within(error: BaseException, context: BaseException) -> BaseException:
+    error.__context__ = context
+    return error
+
+
 @pytest.mark.parametrize(
     ("raised", "context", "ends_as"),
     [
         (KeyboardInterrupt(), None, KeyboardInterrupt),
         (RuntimeError("release unlocked lock"), KeyboardInterrupt(), KeyboardInterrupt),
+        (
+            ValueError("on the way out"),
+            _within(RuntimeError(), KeyboardInterrupt()),
+            KeyboardInterrupt,
+        ),
         (RuntimeError("a bug of ours"), None, RuntimeError),
+        (RuntimeError("a bug of ours"), ValueError("while another"), RuntimeError),
     ],
 )
 def test_ctrl_c_ends_as_ctrl_c(
