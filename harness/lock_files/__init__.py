@@ -1,6 +1,6 @@
 """A user's own lock files: which version of each package they pin, on which line, and the stack in them.
 
-`read` takes the text of a `uv.lock` or of a requirements file; `stack_lock` cuts the fine-tuning stack out of it
+`read` takes the text of a lock file of any format (`reading` lists them, each is a module); `stack_lock` cuts the fine-tuning stack out of it
 and makes it a lock that the harness installs; `git_files` gets the text as it was at another commit.
 """
 

@@ -34,10 +34,16 @@ class LockFile:
     Attributes:
         path: As the user or git names it; stands in messages and annotations.
         unpinned: Line by name of the packages that the file asks for without an exact version.
+        several: Packages that it gives at more than one version there, in the order of the file.
         follows: Lines such as `-r other.txt`, which are not followed.
     """
 
     path: str
     pins: Mapping[NormalizedName, Pin]
     unpinned: Mapping[NormalizedName, int] = field(default_factory=dict)
+    several: Mapping[NormalizedName, tuple[Pin, ...]] = field(default_factory=dict)
     follows: tuple[str, ...] = ()
+
+    def names(self, name: str) -> bool:
+        """Whether the file asks for a package, at whatever version."""
+        return any(name in found for found in (self.pins, self.unpinned, self.several))

@@ -8,31 +8,22 @@ from packaging.utils import NormalizedName, canonicalize_name
 
 from harness.errors import InputError
 from harness.lock_files.pins import LockFile, Pin
-from harness.stacks.locking import PYTHON
+from harness.lock_files.target import holds
+
+NAMES = ("requirements*.txt", "requirements/*.txt", "*-requirements.txt")
 
 _HASH = re.compile(r"\s--hash[= ](\S+)")
 _OPTION = re.compile(r"\s--?[a-z][\w-]*.*$")
 _FOLLOWED = re.compile(r"(-r|-c|--requirement|--constraint)\b")
-# What markers are evaluated for: the machines that the harness runs on.
-_TARGET = {
-    "implementation_name": "cpython",
-    "os_name": "posix",
-    "platform_machine": "x86_64",
-    "platform_python_implementation": "CPython",
-    "platform_system": "Linux",
-    "python_full_version": f"{PYTHON}.9",
-    "python_version": PYTHON,
-    "sys_platform": "linux",
-    "extra": "",
-}
 
 
-def parse(text: str, path: str) -> LockFile:
-    """Read a requirements file.
+def knows(text: str, path: str) -> bool:
+    """Whether it may be one: anything may."""
+    return True
 
-    Args:
-        text: Its content.
-        path: Its name in messages.
+
+def parse(text: str, path: str, *, everything: bool) -> LockFile:
+    """Read a requirements file, which has neither groups nor extras of its own.
 
     Raises:
         InputError: A line that is no requirement, or one package at two versions; the message names the line.
@@ -60,7 +51,10 @@ def parse(text: str, path: str) -> LockFile:
             )
         pins[name] = pin
     return LockFile(
-        path, pins, {n: at for n, at in unpinned.items() if n not in pins}, tuple(follows)
+        path,
+        pins,
+        {n: at for n, at in unpinned.items() if n not in pins},
+        follows=tuple(follows),
     )
 
 
@@ -87,7 +81,7 @@ def _requirement(line: str, where: str) -> Requirement | None:
         if line.startswith((".", "/", "git+", "http://", "https://", "file:")):
             return None  # an unnamed package of the user's own: no part of the stack
         raise InputError(f"{where}: {line[:80]!r} is no requirement: {error}.") from error
-    return found if found.marker is None or found.marker.evaluate(_TARGET) else None
+    return found if found.marker is None or holds(found.marker) else None
 
 
 def _exact(requirement: Requirement) -> str | None:

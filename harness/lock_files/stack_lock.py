@@ -2,10 +2,13 @@
 
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from packaging.version import Version
+
 from harness.lock_files.pins import LockFile, Pin
-from harness.lock_files.reading import STACK_ROOT, require_stack, unpinned
+from harness.lock_files.reading import STACK_ROOT, require_stack, undecided, unpinned
 from harness.stacks import kept_locks, locking
 from harness.stacks import stack as stacks
 from harness.stacks.kept_locks import KeptLock
@@ -52,6 +55,7 @@ def keep_stack(lock: LockFile) -> StackLock:
     if open_ones := sorted(names & set(lock.unpinned)):
         raise unpinned(lock, open_ones)
     pins = {str(name): pin for name, pin in lock.pins.items() if name in names}
+    pins |= _decided(lock, found)
     filled_in = tuple(sorted(names - set(pins)))
     packages = [_package(package, pins.get(package.name)) for package in found]
     kept = KeptLock(
@@ -71,9 +75,10 @@ def keep_stack(lock: LockFile) -> StackLock:
 def _resolved(root: Pin, lock: LockFile) -> tuple[list[Package], tuple[str, ...]]:
     """Resolve Unsloth with the versions of the file; also say whether they break bounds."""
     wanted = f"{STACK_ROOT}=={root.public}"
-    exact = {str(name): f"{name}=={pin.public}" for name, pin in sorted(lock.pins.items())}
+    bounds = {str(name): f"{name}=={pin.public}" for name, pin in sorted(lock.pins.items())}
+    bounds |= {str(name): _between(name, pins) for name, pins in sorted(lock.several.items())}
     with tempfile.NamedTemporaryFile("w", suffix=".txt", encoding="utf-8") as constraints:
-        constraints.write("\n".join(exact.values()) + "\n")
+        constraints.write("\n".join(bounds.values()) + "\n")
         constraints.flush()
         try:
             return locking.resolve([wanted], None, (), "--constraint", constraints.name), ()
@@ -81,11 +86,34 @@ def _resolved(root: Pin, lock: LockFile) -> tuple[list[Package], tuple[str, ...]
             cause = re.search(r"cause:\s*(?:Because )?(.+?)(?:, we can|\n|$)", str(error))
     # An override takes the extras off a requirement: what only they bring is asked for by name.
     known = stacks.packages_of_shipped_locks()
-    roots = [wanted, *(one for name, one in exact.items() if name in known and name != STACK_ROOT)]
-    overrides = [Override(requirement=one, reason=_PINNED) for one in exact.values()]
+    roots = [wanted, *(one for name, one in bounds.items() if name in known and name != STACK_ROOT)]
+    overrides = [Override(requirement=one, reason=_PINNED) for one in bounds.values()]
     reason = f": {cause[1]}" if cause else ""
     said = f"the versions of the lock file break bounds that its packages declare{reason}"
     return locking.resolve(roots, None, overrides), (said,)
+
+
+def _between(name: str, pins: Sequence[Pin]) -> str:
+    """Return the requirement that leaves open which of several pins it is."""
+    versions = sorted(Version(pin.public) for pin in pins)
+    return f"{name}>={versions[0]},<={versions[-1]}"
+
+
+def _decided(lock: LockFile, found: Sequence[Package]) -> dict[str, Pin]:
+    """Return the pin that the stack's bounds choose of each package that the file has several of.
+
+    Raises:
+        InputError: They choose a version that the file does not have.
+    """
+    resolved = {package.name: Version(package.version) for package in found}
+    chosen = {
+        str(name): [pin for pin in pins if Version(pin.public) == resolved[name]]
+        for name, pins in lock.several.items()
+        if name in resolved
+    }
+    if open_ones := sorted(name for name, pins in chosen.items() if not pins):
+        raise undecided(lock, open_ones)
+    return {name: pins[0] for name, pins in chosen.items()}
 
 
 def _package(found: Package, pin: Pin | None) -> Package:

@@ -1,32 +1,32 @@
 """uv.lock: uv itself says what it installs, the file says on which line."""
 
-import re
 import tempfile
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
-
-from packaging.utils import canonicalize_name
 
 from harness.errors import ConfigError, InputError, StackBuildError
 from harness.lock_files import requirements
 from harness.lock_files.pins import LockFile
+from harness.lock_files.toml_lines import VersionLines
 from harness.stacks.uv_tool import run_uv
 from harness.toml_file import parse_table
 
-_PACKAGE = re.compile(r'^\[\[package\]\]\nname = "([^"]+)"\nversion = "([^"]+)"', re.MULTILINE)
+NAMES = ("uv.lock",)
+
+_EVERYTHING = ("--all-extras", "--all-groups")
 
 
-def parse(text: str, path: str, wanted: str) -> LockFile:
-    """Read a uv.lock: of the project itself, or with its extras and groups where only those have a package.
+def knows(text: str, path: str) -> bool:
+    """Whether it is one, by its first key."""
+    return PurePath(path).suffix == ".lock" and text.lstrip().startswith("version = ")
+
+
+def parse(text: str, path: str, *, everything: bool) -> LockFile:
+    """Read a uv.lock.
 
     `uv export` needs the lock's pyproject.toml for no more than the project's name, so that of another commit
     need not be there.
-
-    Args:
-        text: Its content.
-        path: Its name in messages.
-        wanted: The package that decides whether extras and groups are read.
 
     Raises:
         InputError: Not a lock that uv reads.
@@ -35,16 +35,10 @@ def parse(text: str, path: str, wanted: str) -> LockFile:
         table = parse_table(text, Path(path))
     except ConfigError as error:
         raise InputError(f"{path} is not a uv.lock: {error}") from error
-    found = _exported(text, path, table)
-    if canonicalize_name(wanted) not in found.pins:
-        found = _exported(text, path, table, "--all-extras", "--all-groups")
-    lines = {
-        (canonicalize_name(entry[1]), entry[2]): text.count("\n", 0, entry.start(2)) + 1
-        for entry in _PACKAGE.finditer(text)
-    }
+    found = _exported(text, path, table, *(_EVERYTHING if everything else ()))
+    lines = VersionLines(text, "package")
     pins = {
-        name: replace(pin, line=lines.get((name, pin.version), 1))
-        for name, pin in found.pins.items()
+        name: replace(pin, line=lines.of(name, pin.version)) for name, pin in found.pins.items()
     }
     return replace(found, pins=pins, unpinned={})
 
@@ -79,7 +73,7 @@ def _exported(text: str, path: str, table: dict[str, Any], *options: str) -> Loc
             )
         except StackBuildError as error:
             raise InputError(f"{path} is no lock that uv reads.\n{error}") from error
-    return requirements.parse(exported, path)
+    return requirements.parse(exported, path, everything=False)
 
 
 def _root(table: dict[str, Any]) -> str | None:
