@@ -1,4 +1,4 @@
-"""JSON Schemas of the files that a run leaves, made from the models that write them."""
+"""JSON Schemas of the files that the harness leaves, made from the models that write them."""
 
 import json
 from enum import StrEnum
@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+from harness.dependency_update.update import UPDATE_VERSION, Update
 from harness.gate import RESULT_VERSION
 from harness.record import SCHEMA_VERSION, Record
 from harness.reports import WrittenResult
@@ -19,11 +20,16 @@ class Document(StrEnum):
 
     RESULT = "result"
     RECORD = "record"
+    UPDATE = "update"
 
     @property
     def version(self) -> int:
         """The version that is written now."""
-        return {Document.RESULT: RESULT_VERSION, Document.RECORD: SCHEMA_VERSION}[self]
+        return {
+            Document.RESULT: RESULT_VERSION,
+            Document.RECORD: SCHEMA_VERSION,
+            Document.UPDATE: UPDATE_VERSION,
+        }[self]
 
     @property
     def file_name(self) -> str:
@@ -41,6 +47,7 @@ class _Figures(GenerateJsonSchema):
 _MODELS: dict[Document, type[BaseModel]] = {
     Document.RESULT: WrittenResult,
     Document.RECORD: Record,
+    Document.UPDATE: Update,
 }
 
 

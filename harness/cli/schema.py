@@ -8,7 +8,9 @@ from harness.schemas import Document, as_text
 
 
 def schema(
-    document: Annotated[Document, typer.Argument(help="Of result.json, or of a record's file.")],
+    document: Annotated[
+        Document, typer.Argument(help="Of result.json, of a record's file, or of update.json.")
+    ],
 ) -> None:
     """Print the JSON Schema of the files that this harness writes."""
     typer.echo(as_text(document), nl=False)

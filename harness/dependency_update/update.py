@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from harness.errors import ConfigError, InputError, first_problem
 from harness.lock_files import LockFile, git_files, read
@@ -11,20 +12,24 @@ from harness.lock_files.reading import STACK_ROOT
 from harness.lock_files.stack_lock import StackLock, keep_stack
 from harness.stacks import kept_locks
 from harness.stacks.kept_locks import KeptLock
+from harness.strict_json import StrictModel
 
+UPDATE_VERSION: Literal[1] = 1
 _FIRST = (STACK_ROOT, "unsloth-zoo", "transformers", "trl", "peft", "torch", "accelerate")
 
 
-class Moved(BaseModel):
+class Moved(StrictModel):
     """One package of the stack that the update adds, removes, or takes to another version."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     old: str | None
+    """Version before; None where it was not there."""
     new: str | None
+    """Version after; None where it is gone."""
     line: int | None
-    """Where the new file says its version; None where it does not name it."""
+    """Where the new file says its version, from 1; None where it does not name it."""
 
     @property
     def words(self) -> str:
@@ -34,22 +39,21 @@ class Moved(BaseModel):
         return f"{self.name} {self.old} " + (f"-> {self.new}" if self.new else "removed")
 
 
-class Update(BaseModel):
-    """One lock file before and after.
-
-    Attributes:
-        file: Path of the new side, as messages and annotations name it; empty where no lock file changed.
-        old: The stack before; None where nothing moved.
-        new: The stack after.
-        moved: What differs, the packages that matter most first.
-    """
+class Update(StrictModel):
+    """One lock file before and after."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    schema_version: Literal[1] = UPDATE_VERSION
+    """Of update.json; a file of before the field is of version 1."""
     file: str
+    """Path of the new side, as messages and annotations name it; empty where no lock file changed."""
     old: KeptLock | None = None
+    """The stack before; None where nothing moved."""
     new: KeptLock | None = None
+    """The stack after."""
     moved: tuple[Moved, ...] = ()
+    """What differs, the packages that matter most first."""
 
     @property
     def releases(self) -> tuple[str, ...]:
@@ -125,7 +129,9 @@ def load(path: Path) -> Update:
         update = Update.model_validate_json(_text(path))
     except ValidationError as error:
         problem = first_problem(error, "the whole file")
-        raise ConfigError(f"{path} is no file of `harness upgrade --save`: {problem}.") from error
+        raise ConfigError(
+            f"{path} is no update that this harness reads: {problem}. Write it with its own `harness upgrade --save`."
+        ) from error
     for kept in (update.old, update.new):
         if kept:
             kept_locks.keep(kept)

@@ -7,32 +7,30 @@ the version of Unsloth in the lock, and the lock's digest, so that the name mean
 import hashlib
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ConfigDict, ValidationError
 
 from harness.errors import ConfigError, UnknownStackError, first_problem
 from harness.locations import cache_dir
 from harness.record import write_json_atomically
+from harness.strict_json import StrictModel
 
 MARK = "@"
 """Stands in a release between the version and the digest of a kept lock."""
 
 
-class KeptLock(BaseModel):
-    """A lock that no file of the repository holds.
-
-    Attributes:
-        version: Version of Unsloth in it.
-        python: Version of Python that it is for, `3.11`.
-        lock: Text of the requirements file: exact versions with hashes, untouched by departures.
-        said: How it came about, in words; goes into the record with the departures.
-    """
+class KeptLock(StrictModel):
+    """A lock that no file of the repository holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     version: str
+    """Version of Unsloth in it."""
     python: str
+    """Version of Python that it is for, `3.11`."""
     lock: str
+    """Text of the requirements file: exact versions with hashes, untouched by departures."""
     said: tuple[str, ...] = ()
+    """How it came about, in words; goes into the record with the departures."""
 
     @property
     def release(self) -> str:

@@ -11,13 +11,16 @@ from typer.testing import CliRunner
 
 from harness import reports
 from harness.cli.main import app
-from harness.errors import CorruptRecordError
+from harness.dependency_update import update as updates
+from harness.dependency_update.update import Update
+from harness.errors import ConfigError, CorruptRecordError
 from harness.gate import GateResult
 from harness.locations import PACKAGE
 from harness.record import Record, read_record, write_record
 from harness.schemas import Document, schema
 from harness.strict_json import NON_FINITE, with_figures
 from harness.verdict import Outcome, Verdict
+from tests.unit.dependency_updates import update
 from tests.unit.gate_results import cell, gate, mixed, regression
 from tests.unit.records import NAN, make_record
 
@@ -32,6 +35,11 @@ values = st.recursive(
     max_leaves=8,
 )
 plain = st.dictionaries(st.text(), values, max_size=4)
+
+
+@pytest.fixture(autouse=True)
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
 
 
 def strict(text: str | bytes) -> Any:
@@ -86,6 +94,41 @@ def test_a_written_record_is_strict_json_of_its_schema(tmp_path: Path) -> None:
     assert problems(Document.RECORD, data) == []
     assert [e["eval_loss"] for e in data["evaluations"]] == ["NaN", "Infinity", "-Infinity", None]
     assert data["recipe"]["max_grad_norm"] == "Infinity"
+
+
+@pytest.mark.parametrize(
+    "written",
+    [update(), Update(file="uv.lock"), Update(file="")],
+    ids=["one", "nothing", "no file"],
+)
+def test_a_saved_update_is_strict_json_of_its_schema(written: Update, tmp_path: Path) -> None:
+    before, saved = tmp_path / "before.json", tmp_path / "saved.json"
+    before.write_text(written.model_dump_json(exclude={"schema_version"}))
+    options = ["upgrade", "--update", str(before), "--save", str(saved)]
+    assert CliRunner().invoke(app, options).exit_code == 0
+    data = strict(saved.read_bytes())
+    assert data["schema_version"] == 1
+    assert problems(Document.UPDATE, data) == []
+    assert updates.load(saved) == written
+
+
+@pytest.mark.parametrize(
+    ("changes", "where"),
+    [
+        ({"schema_version": 2}, "schema_version"),
+        ({"moved": [{"name": "trl", "old": "1", "new": "2"}]}, "moved.0"),
+        ({"new": {"version": "1"}}, "new"),
+        ({"unheard_of": 1}, ""),
+    ],
+)
+def test_what_is_no_update_is_not_of_the_schema_and_is_not_read(
+    changes: dict[str, Any], where: str, tmp_path: Path
+) -> None:
+    data = {**strict(update().model_dump_json()), **changes}
+    assert any(found.startswith(f"{where}:") for found in problems(Document.UPDATE, data))
+    (tmp_path / "update.json").write_text(json.dumps(data))
+    with pytest.raises(ConfigError, match=f"no update that this harness reads: {where}.*--save"):
+        updates.load(tmp_path / "update.json")
 
 
 def test_committed_records_are_of_the_schema() -> None:
