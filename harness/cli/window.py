@@ -54,5 +54,7 @@ def window(
         return
     found = measure(chosen, parts, budget, console, file)
     console.print(table.render(found))
-    say(f"bring back {file} ({file.stat().st_size / 1024:.0f} kB); docs/gpu.md says what then")
+    say(
+        f"bring back {file} ({file.stat().st_size / 1024:.0f} kB); docs/gpu-window.md says what then"
+    )
     raise typer.Exit(IncompleteError.exit_code if any(one.left for one in found) else 0)

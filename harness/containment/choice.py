@@ -12,11 +12,13 @@ from harness.record.containment import Containment, Kind
 
 VARIABLE = "HARNESS_CONTAINMENT"
 _AUTO = "auto"
-_PROGRAMS = {"bubblewrap": bubblewrap.PROGRAM, "unshare": namespaces.PROGRAM}
-_PROMISES = {
+PROGRAMS: dict[Kind, str] = {"bubblewrap": bubblewrap.PROGRAM, "unshare": namespaces.PROGRAM}
+"""What each kind but `limits` needs."""
+_PROMISES: dict[Kind, Reach] = {
     "bubblewrap": Reach(network=False, files=False, processes=False),
     "unshare": Reach(network=False, files=True, processes=False),
 }
+"""What each of them keeps in, the strongest first."""
 _REMEDY = (
     "Install bubblewrap (`apt install bubblewrap`), and let users make namespaces where the system forbids it "
     "(docs/containment.md says how)"
@@ -46,26 +48,23 @@ def weakness(containment: Containment) -> str:
     """Say what the strongest containment would keep in and this one does not; empty where it is as asked."""
     if not containment.why:
         return ""
-    open_ = [word for word in ("network", "files", "processes") if getattr(containment, word)]
     return (
-        f"cells are contained by {containment.kind} alone and can reach this machine's {', '.join(open_)} "
+        f"cells are contained by {containment.kind} alone and can reach this machine's {', '.join(containment.reaches)} "
         f"({containment.why}). {_REMEDY}."
     )
 
 
 @cache
 def _choose(wanted: str, on_gpu: bool) -> Containment:
-    refused = []
-    for kind in ("bubblewrap", "unshare") if wanted == _AUTO else (wanted,):
-        if kind == "limits":
-            break
+    refused: list[str] = []
+    for kind in _PROMISES if wanted == _AUTO else _PROMISES.keys() & {wanted}:
         try:
             reach = _tried(kind, on_gpu)
         except NotContainedError as error:
             refused.append(f"{kind}: {error}")
         else:
             return _described(kind, reach, refused)
-    if wanted in _PROGRAMS:
+    if wanted in PROGRAMS:
         raise ContainmentError(
             f"{VARIABLE} = {wanted!r}, and cells cannot be contained so on this machine: "
             f"{'; '.join(refused)}. {_REMEDY}, or set {VARIABLE}=auto to run with what works; the record says "
@@ -74,14 +73,14 @@ def _choose(wanted: str, on_gpu: bool) -> Containment:
     return _described("limits", Reach(network=True, files=True, processes=True), refused)
 
 
-def _tried(kind: str, on_gpu: bool) -> Reach:
-    if shutil.which(_PROGRAMS[kind]) is None:
-        raise NotContainedError(f"{_PROGRAMS[kind]} is not installed")
+def _tried(kind: Kind, on_gpu: bool) -> Reach:
+    if shutil.which(PROGRAMS[kind]) is None:
+        raise NotContainedError(f"{PROGRAMS[kind]} is not installed")
     reach = try_out(kind, on_gpu=on_gpu)
     if reach != _PROMISES[kind]:
         raise NotContainedError(f"it does not hold: {reach}")
     return reach
 
 
-def _described(kind: str, reach: Reach, refused: list[str]) -> Containment:
-    return Containment.model_validate({"kind": kind, **vars(reach), "why": "; ".join(refused)})
+def _described(kind: Kind, reach: Reach, refused: list[str]) -> Containment:
+    return Containment(kind=kind, **vars(reach), why="; ".join(refused))

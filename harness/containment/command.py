@@ -9,7 +9,7 @@ from typing import Any
 
 from harness.containment import bubblewrap, limited, namespaces, readable
 from harness.containment.limits import Limits
-from harness.record.containment import Containment
+from harness.record.containment import Kind
 
 OWN_PYTHON = Path(getattr(sys, "_base_executable", sys.executable))
 """The harness's Python without its packages: not the stack's, which could leave the limits out."""
@@ -18,7 +18,7 @@ _SIGNALLED = 128
 
 
 def contained(
-    containment: Containment,
+    kind: Kind,
     python: Path,
     *arguments: str | Path,
     work_dir: Path,
@@ -31,7 +31,7 @@ def contained(
     """Return the command that runs a Python contained.
 
     Args:
-        containment: How.
+        kind: How.
         python: The interpreter; what is installed for it can be read.
         arguments: Its arguments.
         work_dir: The only folder that it may write to.
@@ -43,11 +43,11 @@ def contained(
     """
     settings = {"file_bytes": limits.file_bytes}
     prefix: list[str] = []
-    if containment.kind == "bubblewrap":
+    if kind == "bubblewrap":
         shown = [path for p in (python, OWN_PYTHON) for path in readable.interpreter_paths(p)]
         shown += [*readable.named_by_user(), Path(limited.__file__), *read]
         prefix = bubblewrap.command(work_dir, scratch, shown, bound=bound, on_gpu=on_gpu)
-    elif containment.kind == "unshare":
+    elif kind == "unshare":
         prefix = namespaces.command(bound=bound)
     if prefix:
         # Only in a user namespace of its own are the user's other processes not counted.
@@ -70,7 +70,7 @@ def _start(settings: Mapping[str, Any]) -> list[str]:
     return [str(OWN_PYTHON), "-I", "-S", limited.__file__, json.dumps(settings)]
 
 
-def exit_code(containment: Containment, code: int) -> int:
+def exit_code(kind: Kind, code: int) -> int:
     """Return a process's exit code as `subprocess` has it, negative for a signal, from its containment's."""
-    is_signal = containment.kind != "limits" and _SIGNALLED < code < _SIGNALLED + signal.NSIG
+    is_signal = kind != "limits" and _SIGNALLED < code < _SIGNALLED + signal.NSIG
     return _SIGNALLED - code if is_signal else code

@@ -12,7 +12,10 @@ from pathlib import Path
 
 from harness.abandoned import work_folder
 from harness.bound_process import run_bound
-from harness.containment import bubblewrap, namespaces, probe, readable
+from harness.containment import probe
+from harness.containment.command import OWN_PYTHON, contained
+from harness.containment.limits import Limits
+from harness.record.containment import Kind
 
 _LIMIT_S = 60.0
 _SECRET = "not the cell's"
@@ -31,7 +34,7 @@ class NotContainedError(Exception):
     """A containment does not start here, or does not keep what it promises; the message is which."""
 
 
-def try_out(kind: str, *, on_gpu: bool) -> Reach:
+def try_out(kind: Kind, *, on_gpu: bool) -> Reach:
     """Put a process in a containment and return what it can reach.
 
     Args:
@@ -45,10 +48,6 @@ def try_out(kind: str, *, on_gpu: bool) -> Reach:
         work_dir, secret = folder / "cell", folder / "secret"
         work_dir.mkdir()
         secret.write_text(_SECRET, encoding="utf-8")
-        prefix = namespaces.command()
-        if kind == "bubblewrap":
-            read = [*readable.interpreter_paths(Path(sys.executable)), Path(probe.__file__)]
-            prefix = bubblewrap.command(work_dir, folder, read, on_gpu=on_gpu)
         asked = {
             "port": listener.getsockname()[1],
             "file": str(secret),
@@ -56,7 +55,17 @@ def try_out(kind: str, *, on_gpu: bool) -> Reach:
             "started": probe.started(os.getpid()),
             "gpu": on_gpu,
         }
-        found = _ask(prefix, json.dumps(asked))
+        command = contained(
+            kind,
+            OWN_PYTHON,
+            *("-I", "-S", probe.__file__, json.dumps(asked)),
+            work_dir=work_dir,
+            scratch=folder,
+            read=(Path(probe.__file__),),
+            limits=Limits.for_model(),
+            on_gpu=on_gpu,
+        )
+        found = _answer_of(command)
         files = found["files"] or secret.read_text(encoding="utf-8") != _SECRET
     if on_gpu and found["cuda"] != _cuda_outside():
         raise NotContainedError(f"CUDA does not start in it (cuInit: {found['cuda']})")
@@ -72,8 +81,7 @@ def _cuda_outside() -> int | None:
     return int(said) if said.strip().lstrip("-").isdigit() else None
 
 
-def _ask(prefix: Sequence[str], questions: str) -> dict[str, bool]:
-    command = [*prefix, sys.executable, "-I", "-S", probe.__file__, questions]
+def _answer_of(command: Sequence[str]) -> dict[str, bool]:
     try:
         done = run_bound(command, timeout_s=_LIMIT_S)
     except subprocess.TimeoutExpired:

@@ -85,7 +85,7 @@ class Setting:
     def command(self, *arguments: str | Path) -> list[str]:
         """Return the command that runs the stack's Python with some arguments, contained."""
         return contained(
-            self.containment,
+            self.containment.kind,
             self.python,
             *arguments,
             work_dir=self.work_dir,
@@ -98,7 +98,7 @@ class Setting:
 
     def exit_code(self, code: int) -> int:
         """Return the payload's exit code, negative for a signal, from its process's."""
-        return exit_code(self.containment, code)
+        return exit_code(self.containment.kind, code)
 
 
 @dataclass(frozen=True)

@@ -113,8 +113,7 @@ def _run(
         disk_full=_is_full(setting.work_dir),
         oom_killer=code == -signal.SIGKILL and _oom_kills() > oom_kills,
     )
-    if FIRST_STEP_FILE in {path.name for path in setting.work_dir.iterdir()}:
-        _keep(setting.work_dir / FIRST_STEP_FILE, first_step)
+    _keep(setting.work_dir / FIRST_STEP_FILE, first_step)
     record = build_record(experiment, machine, repeat, events.seen, ending)
     return record.model_copy(
         update={
@@ -155,7 +154,7 @@ def _keep(file: Path, target: Path) -> None:
     try:
         returned = open_returned(file)
     except OSError:
-        return  # Not what the payload of the harness writes: it is missed where it is read.
+        return  # There is none, or something else: it is missed where it is read.
     with returned, whole_file(target) as copy, copy.open("wb") as kept:
         shutil.copyfileobj(returned, kept)
 

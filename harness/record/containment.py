@@ -21,3 +21,8 @@ class Containment(Data):
     """Whether it could see other processes."""
     why: str = ""
     """Why it was nothing stronger."""
+
+    @property
+    def reaches(self) -> tuple[str, ...]:
+        """What of its machine it could reach: `network`, `files`, `processes`."""
+        return tuple(name for name in ("network", "files", "processes") if getattr(self, name))

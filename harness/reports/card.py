@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Sequence
 
 from rich.table import Table
-from rich.text import Text
 
 from harness.figures import memory_figures, start_up_figures
 from harness.model_flops import model_flops_utilisation
 from harness.record import Record
-from harness.reports import facts, wording
+from harness.reports import facts, named_rows, wording
 from harness.reports.markdown_text import escape
 
 _HEAD = (
@@ -39,12 +38,7 @@ def native(records: Iterable[Record]) -> list[Record]:
 
 def render(records: Sequence[Record]) -> Table:
     """Return the table for a terminal."""
-    view = Table(box=None, pad_edge=False, header_style="bold")
-    for title in _HEAD:
-        view.add_column(title, overflow="fold")
-    for record in records:
-        view.add_row(*map(Text, _row(record)))
-    return view
+    return named_rows.desk(_HEAD, map(_row, records))
 
 
 def markdown(records: Sequence[Record], command: str) -> str:
@@ -58,12 +52,8 @@ def markdown(records: Sequence[Record], command: str) -> str:
     lines += [
         "- a speed beside other cells (`ran as`) is none of the card's",
         "",
-        _line(_HEAD),
-        _line(["---"] * len(_HEAD)),
+        *named_rows.markdown(_HEAD, map(_row, records)),
     ]
-    for record in records:
-        name, *rest = _row(record)
-        lines.append(_line([f"`{name}`", *(escape(cell, 300) for cell in rest)]))
     return "\n".join(lines) + "\n"
 
 
@@ -83,7 +73,3 @@ def _row(record: Record) -> list[str]:
             wording.seconds(start.get(name)) for name in ("first_step_s", "time_to_first_step_s")
         ),
     ]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -52,9 +52,9 @@ def containment(record: Record) -> str:
 
 def reachable(record: Record) -> str:
     """Return what of its machine a run could reach; empty for nothing, or where it is not recorded."""
-    kept = record.containment
     words = {"network": "the network", "files": "files", "processes": "other processes"}
-    return ", ".join(word for name, word in words.items() if getattr(kept, name, False))
+    reached = record.containment.reaches if record.containment else ()
+    return ", ".join(words[name] for name in reached)
 
 
 def tokens_per_second(record: Record) -> float | None:

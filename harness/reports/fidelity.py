@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 from rich.table import Table
-from rich.text import Text
 
 from harness.fidelity import Pairing
+from harness.reports import named_rows
 from harness.reports.markdown_text import escape
 
 _HEAD = (
@@ -21,12 +21,7 @@ _HEAD = (
 
 def render(pairings: Sequence[Pairing]) -> Table:
     """Return the table for a terminal."""
-    view = Table(box=None, pad_edge=False, header_style="bold")
-    for title in _HEAD:
-        view.add_column(title, overflow="fold")
-    for pairing in pairings:
-        view.add_row(*map(Text, _row(pairing)))
-    return view
+    return named_rows.desk(_HEAD, map(_row, pairings))
 
 
 def summary(pairings: Sequence[Pairing]) -> list[str]:
@@ -57,10 +52,7 @@ def markdown(pairings: Sequence[Pairing], command: str) -> str:
     """Return the same as a Markdown document."""
     lines = [f"# Emulated beside real: `{command}`", ""]
     lines += [f"- {escape(line, 300)}" for line in summary(pairings)]
-    lines += ["", _line(_HEAD), _line(["---"] * len(_HEAD))]
-    for pairing in pairings:
-        name, *rest = _row(pairing)
-        lines.append(_line([f"`{name}`", *(escape(cell, 300) for cell in rest)]))
+    lines += ["", *named_rows.markdown(_HEAD, map(_row, pairings))]
     return "\n".join(lines) + "\n"
 
 
@@ -82,7 +74,3 @@ def _row(pairing: Pairing) -> list[str]:
 
 def _losses(losses: Sequence[float]) -> str:
     return " ".join(f"{loss:.4f}" for loss in losses)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -3,21 +3,19 @@
 from collections.abc import Sequence
 
 from rich.table import Table
-from rich.text import Text
 
+from harness.reports import named_rows
 from harness.window.run import Reached
 
 
 def render(found: Sequence[Reached]) -> Table:
     """Return one row a part: what is done, what is left, and what keeps it from being measured."""
-    view = Table(box=None, pad_edge=False, header_style="bold")
-    for title in ("part", "done", "left", "next, or why not"):
-        view.add_column(title, overflow="fold")
-    for reached in found:
-        told = "; ".join(dict.fromkeys(reached.why)) or (reached.left[0] if reached.left else "")
-        row = (reached.part.name, str(len(reached.done)), str(len(reached.left)), told)
-        view.add_row(*map(Text, row))
-    return view
+    return named_rows.desk(("part", "done", "left", "next, or why not"), map(_row, found))
+
+
+def _row(reached: Reached) -> tuple[str, ...]:
+    told = "; ".join(dict.fromkeys(reached.why)) or (reached.left[0] if reached.left else "")
+    return reached.part.name, str(len(reached.done)), str(len(reached.left)), told
 
 
 def listed(found: Sequence[Reached]) -> list[str]:

@@ -55,9 +55,7 @@ def _in_turns(part: Part, plan: Plan, cells: Sequence[Cell]) -> Iterator[Piece]:
     folder = RECORDS if part.do == "repeats" else "records"
     store = RecordStore(reports_dir() / folder)
     # What is settled takes no place beside what is not.
-    runs = [run for run in runs if not is_settled(run, store)] + [
-        run for run in runs if is_settled(run, store)
-    ]
+    runs.sort(key=lambda run: is_settled(run, store))
     for start in range(0, len(runs), part.jobs):
         yield _executed(plan, runs[start : start + part.jobs], store, folder)
 

@@ -1,20 +1,20 @@
 """Real fine-tunes in each containment: equal to the bit, and one whose release looks around."""
 
 import io
-import shutil
 from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from harness.containment import bubblewrap, choice, namespaces
+from harness.containment import choice
 from harness.plan import Options, Plan
 from harness.record import Record
+from harness.record.containment import Kind
+from tests.containments import skip_unless_installed
 from tests.integration.test_preloaded import figures
 
 CELL = "reference-2026.10.9/cpu/float32/ragged"
-KINDS = ("limits", "unshare", "bubblewrap")
-PROGRAMS = {"bubblewrap": bubblewrap.PROGRAM, "unshare": namespaces.PROGRAM}
+KINDS: tuple[Kind, ...] = ("limits", "unshare", "bubblewrap")
 
 SPY = '''
 """A release that looks around before it trains."""
@@ -39,9 +39,8 @@ def install(context):
 pytestmark = pytest.mark.trains
 
 
-def run(monkeypatch: pytest.MonkeyPatch, kind: str, fault: Path | None = None) -> Record:
-    if kind in PROGRAMS and shutil.which(PROGRAMS[kind]) is None:
-        pytest.skip(f"{PROGRAMS[kind]} is not installed")
+def run(monkeypatch: pytest.MonkeyPatch, kind: Kind, fault: Path | None = None) -> Record:
+    skip_unless_installed(kind)
     monkeypatch.setenv(choice.VARIABLE, kind)
     plan = Plan(Options(fresh=True, fault=fault))
     runs = [plan.once(plan.matrix.cell(CELL))]

@@ -19,6 +19,8 @@ from harness.containment.returned import open_returned, plain_text, tail
 from harness.containment.trial import NotContainedError, Reach
 from harness.errors import ConfigError, ContainmentError
 from harness.record import Containment
+from harness.record.containment import Kind
+from tests.containments import skip_unless_installed
 
 HERE = Limits.for_model()
 
@@ -115,13 +117,13 @@ def test_cuda_that_does_not_start_in_it_is_a_reason_against_it(
 ) -> None:
     monkeypatch.setattr(trial, "_cuda_outside", lambda: 0)
     answer = {"network": False, "files": False, "processes": False, "cuda": 100}
-    monkeypatch.setattr(trial, "_ask", lambda prefix, questions: answer)
+    monkeypatch.setattr(trial, "_answer_of", lambda command: answer)
     with pytest.raises(NotContainedError, match="cuInit: 100"):
         trial.try_out("unshare", on_gpu=True)
 
 
 def test_a_trial_finds_what_a_containment_lets_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(namespaces, "command", list)
+    monkeypatch.setattr(namespaces, "command", lambda **_: [])
     assert trial.try_out("unshare", on_gpu=False) == ALL
 
 
@@ -220,16 +222,14 @@ def test_limits_are_in_place_before_the_program_starts() -> None:
 
 @pytest.mark.parametrize("kind", ["bubblewrap", "unshare", "limits"])
 @pytest.mark.parametrize("code", [0, 1, 7, 200, -signal.SIGKILL, -signal.SIGSEGV, -40])
-def test_an_exit_code_comes_through(tmp_path: Path, kind: str, code: int) -> None:
-    programs = {"bubblewrap": bubblewrap.PROGRAM, "unshare": namespaces.PROGRAM}
-    if kind in programs and shutil.which(programs[kind]) is None:
-        pytest.skip(f"{programs[kind]} is not installed")
+def test_an_exit_code_comes_through(tmp_path: Path, kind: Kind, code: int) -> None:
+    skip_unless_installed(kind)
     act = (
         f"import os; os._exit({code})" if code >= 0 else f"import os; os.kill(os.getpid(), {-code})"
     )
     (tmp_path / "cell").mkdir()
     command = contained(
-        kept(kind),
+        kind,
         OWN_PYTHON,
         "-c",
         act,
@@ -239,7 +239,7 @@ def test_an_exit_code_comes_through(tmp_path: Path, kind: str, code: int) -> Non
         limits=HERE,
     )
     done = subprocess.run(command, cwd=tmp_path / "cell", capture_output=True, check=False)
-    assert exit_code(kept(kind), done.returncode) == code
+    assert exit_code(kind, done.returncode) == code
 
 
 # --- what comes back
